@@ -1,0 +1,5 @@
+//! event
+
+pub mod entry;
+
+pub use entry::{ENTRY_BYTES, Entry};

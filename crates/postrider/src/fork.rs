@@ -1,0 +1,1 @@
+//! Fork detection by a wipe-on-fork page.

@@ -1,0 +1,44 @@
+//! Postrider: what happens to each message of a mail server, pushed to webhooks.
+//!
+//! ```text
+//! push ─▶ queue ─▶ writer thread ─▶ log ─▶ deliver thread: route ─▶ batches ─▶ HTTP/1.1
+//! inbox ─────────────▲                                        └▶ journal
+//! ```
+//!
+//! Each arrow carries a batch, not an event. Modules depend on each other in one direction:
+//! `event ← queue ← log ← route ← deliver ← engine`; `http` knows nothing of events.
+#![warn(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("Postrider runs on Linux on x86-64 and aarch64; see docs/architecture.md");
+
+pub mod client;
+pub mod config;
+pub mod event;
+pub mod fork;
+pub mod fs;
+pub mod inbox;
+pub mod time;
+
+#[cfg(feature = "engine")]
+pub mod deliver;
+#[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
+pub mod http;
+#[cfg(feature = "engine")]
+pub mod journal;
+#[cfg(feature = "engine")]
+pub mod log;
+#[cfg(feature = "engine")]
+pub mod queue;
+#[cfg(feature = "engine")]
+pub mod route;
+#[cfg(feature = "engine")]
+pub mod store;
+#[cfg(feature = "engine")]
+pub mod webhook;

@@ -1,0 +1,2 @@
+//! Header writer.
+fn main() {}
