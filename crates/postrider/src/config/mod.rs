@@ -1,1 +1,241 @@
-//! config
+//! Configuration: string key = string value, checked against one table.
+//!
+//! An embedder calls [`Config::set`], the binary reads TOML, C calls `postrider_config_set`; all end
+//! in [`table::TABLE`]. An error names the key, the value and what is allowed.
+
+mod allow;
+#[cfg(feature = "engine")]
+mod file;
+pub mod table;
+mod value;
+
+pub use allow::AllowTarget;
+pub use table::{Key, Scope, TABLE};
+pub use value::{Kind, Unit, Value};
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a configuration was refused; what it was before still holds.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No key has that name.
+    #[error("unknown key {key}{}", hint.map(|h| format!(": did you mean {h}?")).unwrap_or_default())]
+    UnknownKey {
+        /// What was asked for.
+        key: String,
+        /// The key that looks most like it.
+        hint: Option<&'static str>,
+    },
+    /// The key does not take that value.
+    #[error("{key} = {value:?}: must be {allowed}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed, to be read after "must be".
+        allowed: String,
+    },
+    /// The text is not TOML.
+    #[error("not TOML: {0}")]
+    Syntax(String),
+}
+
+/// A value for every key: the default until it is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// In the order of [`TABLE`].
+    values: Vec<Value>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        todo!()
+    }
+}
+
+impl Config {
+    /// Sets one key. Lists are written with commas.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        let _ = (key, value);
+        todo!()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let at = TABLE.iter().position(|k| k.name == key)?;
+        self.values.get(at)
+    }
+}
+
+/// What a push does when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// It fails at once.
+    Fail,
+    /// It waits up to `queue.wait_ms`.
+    Wait,
+    /// The event is dropped and counted.
+    Drop,
+}
+
+/// Which events the log takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Those that a webhook wants.
+    Wanted,
+    /// All, for search.
+    All,
+}
+
+/// Typed access, one getter per key.
+#[allow(missing_docs)] // Each is documented by its key in `TABLE`.
+impl Config {
+    pub fn queue_bytes(&self) -> u64 {
+        self.number("queue.bytes")
+    }
+    pub fn queue_policy(&self) -> Policy {
+        match self.text("queue.policy") {
+            "wait" => Policy::Wait,
+            "drop" => Policy::Drop,
+            _ => Policy::Fail,
+        }
+    }
+    pub fn queue_wait(&self) -> Duration {
+        Duration::from_millis(self.number("queue.wait_ms"))
+    }
+    pub fn log_segment_bytes(&self) -> u64 {
+        self.number("log.segment_bytes")
+    }
+    pub fn log_max_bytes(&self) -> u64 {
+        self.number("log.max_bytes")
+    }
+    pub fn log_memory_bytes(&self) -> u64 {
+        self.number("log.memory_bytes")
+    }
+    pub fn log_keep(&self) -> Keep {
+        if self.text("log.keep") == "all" {
+            Keep::All
+        } else {
+            Keep::Wanted
+        }
+    }
+    pub fn log_keep_for(&self) -> Duration {
+        Duration::from_secs(self.number("log.keep_days") * 86_400)
+    }
+    pub fn events_custom(&self) -> &[(String, String)] {
+        match self.value("events.custom") {
+            Value::CustomTypes(list) => list,
+            _ => &[],
+        }
+    }
+    pub fn events_unknown_fields(&self) -> bool {
+        self.bool("events.unknown_fields")
+    }
+    pub fn inbox_enabled(&self) -> bool {
+        self.bool("inbox.enabled")
+    }
+    pub fn inbox_group(&self) -> &str {
+        self.text("inbox.group")
+    }
+    pub fn inbox_max_bytes(&self) -> u64 {
+        self.number("inbox.max_bytes")
+    }
+    pub fn batch_max_events(&self) -> u32 {
+        self.number("batch.max_events") as u32
+    }
+    pub fn batch_max_bytes(&self) -> u32 {
+        self.number("batch.max_bytes") as u32
+    }
+    pub fn batch_linger(&self) -> Duration {
+        Duration::from_millis(self.number("batch.linger_ms"))
+    }
+    pub fn batch_in_flight(&self) -> u32 {
+        self.number("batch.in_flight") as u32
+    }
+    pub fn retry_schedule(&self) -> Vec<Duration> {
+        match self.value("retry.schedule") {
+            Value::Seconds(list) => list.iter().copied().map(Duration::from_secs).collect(),
+            _ => Vec::new(),
+        }
+    }
+    pub fn retry_jitter(&self) -> f64 {
+        match self.value("retry.jitter") {
+            Value::Fraction(f) => *f,
+            _ => 0.0,
+        }
+    }
+    pub fn retry_give_up_after(&self) -> Duration {
+        Duration::from_secs(self.number("retry.give_up_after_s"))
+    }
+    pub fn retry_after_max(&self) -> Duration {
+        Duration::from_secs(self.number("retry.after_max_s"))
+    }
+    pub fn http_timeout(&self) -> Duration {
+        Duration::from_millis(self.number("http.timeout_ms"))
+    }
+    pub fn http_connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.number("http.connect_timeout_ms"))
+    }
+    pub fn http_user_agent(&self) -> &str {
+        self.text("http.user_agent")
+    }
+    pub fn http_allow_target(&self) -> &[AllowTarget] {
+        match self.value("http.allow_target") {
+            Value::AllowTargets(list) => list,
+            _ => &[],
+        }
+    }
+    pub fn http_ca_file(&self) -> &str {
+        self.text("http.ca_file")
+    }
+    pub fn http_max_connections(&self) -> u32 {
+        self.number("http.max_connections") as u32
+    }
+    pub fn history_keep(&self) -> Duration {
+        Duration::from_secs(self.number("history.keep_hours") * 3600)
+    }
+    pub fn dead_keep(&self) -> Duration {
+        Duration::from_secs(self.number("dead.keep_days") * 86_400)
+    }
+    pub fn api_echo_secrets(&self) -> bool {
+        self.bool("api.echo_secrets")
+    }
+    pub fn serve_listen(&self) -> SocketAddr {
+        match self.value("serve.listen") {
+            Value::Listen(address) => *address,
+            _ => SocketAddr::from(([127, 0, 0, 1], 8025)),
+        }
+    }
+    pub fn serve_admin_socket(&self) -> bool {
+        self.bool("serve.admin_socket")
+    }
+}
+
+impl Config {
+    fn value(&self, key: &str) -> &Value {
+        self.get(key)
+            .unwrap_or_else(|| panic!("{key} is in the table"))
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        match self.value(key) {
+            Value::Number(n) => *n,
+            other => panic!("{key} is a number, not {other:?}"),
+        }
+    }
+
+    fn bool(&self, key: &str) -> bool {
+        matches!(self.value(key), Value::Bool(true))
+    }
+
+    fn text(&self, key: &str) -> &str {
+        match self.value(key) {
+            Value::Text(text) => text,
+            other => panic!("{key} is text, not {other:?}"),
+        }
+    }
+}

@@ -1,1 +1,152 @@
-//! webhook
+//! A webhook: a target URL, the events it wants, and how to authenticate there.
+//!
+//! [`WebhookSpec`] and [`WebhookPatch`] are what a client of the REST API asks for, parsed and
+//! checked once; [`Webhook`] is what the store keeps and the deliverer works by. Every change makes
+//! a new revision: the one in force at an event's offset decides whether the webhook wants it.
+
+mod error;
+mod secret;
+mod spec;
+mod status;
+
+pub use error::WebhookError;
+pub use secret::Secret;
+pub use spec::{WebhookPatch, WebhookSpec};
+pub use status::{Activity, BatchStatus, TestFailure, TestPost};
+
+use crate::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A webhook as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Made by the engine, never reused.
+    #[serde(with = "uuid_text")]
+    pub id: Uuid,
+    /// 1 when created, one more at every change.
+    pub revision: u32,
+    /// What people call it; not unique.
+    pub name: String,
+    /// The absolute `http` or `https` URL that batches are POSTed to.
+    pub target: String,
+    /// Names of the event types it wants, each once.
+    pub events: Vec<String>,
+    /// `false`: events are dropped for it, and counted.
+    pub active: bool,
+    /// The `Authorization` header of its POSTs.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Sent as `X-MessageSystems-Webhook-Token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// Further headers of its POSTs: at most 5, under 3,000 bytes in all.
+    #[serde(default)]
+    pub custom_headers: Vec<CustomHeader>,
+    /// Whose events it gets.
+    #[serde(default)]
+    pub scope: Subaccounts,
+    /// Limits of its own where they differ from the configuration's.
+    #[serde(default)]
+    pub limits: Limits,
+    /// When it was created.
+    pub created_ms: UnixMillis,
+    /// When this revision was made.
+    pub updated_ms: UnixMillis,
+}
+
+/// How a webhook's POSTs authenticate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Auth {
+    /// No `Authorization` header.
+    #[default]
+    None,
+    /// HTTP Basic, RFC 7617.
+    Basic {
+        /// Without `:`.
+        username: String,
+        /// May be empty.
+        password: Secret,
+    },
+}
+
+/// A header of the operator's choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomHeader {
+    /// A token, RFC 9110 §5.6.2; none that the protocol or Postrider sets.
+    pub name: String,
+    /// A field value, RFC 9110 §5.5; a secret because receivers use it as one.
+    pub value: Secret,
+}
+
+/// Whose events a webhook gets. Subaccount 0 is the primary account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subaccounts {
+    /// The primary account's and every subaccount's, but these.
+    All {
+        /// At most 10, none twice.
+        except: Vec<u32>,
+    },
+    /// The primary account's alone.
+    Primary,
+    /// One subaccount's alone.
+    One(u32),
+}
+
+impl Default for Subaccounts {
+    fn default() -> Self {
+        Subaccounts::All { except: Vec::new() }
+    }
+}
+
+impl Subaccounts {
+    /// Whether an event of `subaccount` (0: primary) is in the scope.
+    pub fn contains(&self, subaccount: u32) -> bool {
+        match self {
+            Subaccounts::All { except } => !except.contains(&subaccount),
+            Subaccounts::Primary => subaccount == 0,
+            Subaccounts::One(n) => subaccount == *n,
+        }
+    }
+}
+
+/// A webhook's own limits; `None` is the configuration's default. An extension of the contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Events of one batch, instead of `batch.max_events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_events: Option<u32>,
+    /// Bytes of one batch's body, instead of `batch.max_bytes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_bytes: Option<u32>,
+    /// Milliseconds that a batch waits to fill up, instead of `batch.linger_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linger_ms: Option<u32>,
+    /// Batches under way at once, instead of `batch.in_flight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
+}
+
+impl Webhook {
+    /// Whether it wants an event of type `name` of `subaccount` (0: primary).
+    pub fn wants(&self, name: &str, subaccount: u32) -> bool {
+        self.active && self.scope.contains(subaccount) && self.events.iter().any(|e| e == name)
+    }
+}
+
+/// A UUID as its text: what people read in the store's JSON.
+mod uuid_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use uuid::Uuid;
+
+    pub(super) fn serialize<S: Serializer>(id: &Uuid, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Uuid, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        Uuid::parse_str(&text).map_err(de::Error::custom)
+    }
+}

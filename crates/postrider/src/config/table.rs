@@ -1,0 +1,270 @@
+//! Every configuration key, once: the file, `postrider_config_set`, the command line and
+//! `docs/configuration.md` all read this table.
+
+use super::value::{Kind, Unit};
+
+/// Who reads a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// An engine, embedded or served.
+    Engine,
+    /// An engine and the processes that append to its inbox.
+    Client,
+    /// `postrider serve` alone.
+    Serve,
+}
+
+/// One configuration key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its dotted name; the part before the dot is the TOML table.
+    pub name: &'static str,
+    /// Type and allowed values.
+    pub kind: Kind,
+    /// The default, as it would be written in a call.
+    pub default: &'static str,
+    /// Who reads it.
+    pub scope: Scope,
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+const fn number(unit: Unit, min: u64, max: u64) -> Kind {
+    Kind::Number { unit, min, max }
+}
+
+const fn engine(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        scope: Scope::Engine,
+        doc,
+    }
+}
+
+const fn client(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        scope: Scope::Client,
+        doc,
+    }
+}
+
+const fn serve(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        scope: Scope::Serve,
+        doc,
+    }
+}
+
+/// The table, in the order of the documentation.
+pub static TABLE: &[Key] = &[
+    engine(
+        "queue.bytes",
+        number(Unit::Bytes, MIB, GIB),
+        "8388608",
+        "Size of the in-memory queue between the threads that push and the writer. Rounded up to a power of two.",
+    ),
+    client(
+        "queue.policy",
+        Kind::Choice(&["fail", "wait", "drop"]),
+        "fail",
+        "What a push does when the queue or the inbox is full: fail at once, wait up to queue.wait_ms, or drop the event. Each is counted.",
+    ),
+    client(
+        "queue.wait_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "100",
+        "How long a push waits for room under queue.policy = wait.",
+    ),
+    engine(
+        "log.segment_bytes",
+        number(Unit::Bytes, 4 * MIB, GIB),
+        "67108864",
+        "Size of one segment file of the event log. Segments are allocated ahead and recycled.",
+    ),
+    engine(
+        "log.max_bytes",
+        number(Unit::Bytes, 16 * MIB, 1024 * TIB),
+        "10737418240",
+        "Space that the event log may take on disk. Past it, what is kept for search goes first, then dead letters, then the largest backlog.",
+    ),
+    engine(
+        "log.memory_bytes",
+        number(Unit::Bytes, 4 * MIB, 64 * GIB),
+        "67108864",
+        "Space that the event log may take in memory mode. Pushes are held up when it is full.",
+    ),
+    engine(
+        "log.keep",
+        Kind::Choice(&["wanted", "all"]),
+        "wanted",
+        "Which events the log takes: those that a webhook wants, or all, kept for search. `postrider serve` sets all.",
+    ),
+    engine(
+        "log.keep_days",
+        number(Unit::Days, 0, 3650),
+        "10",
+        "How long events stay searchable under log.keep = all, within log.max_bytes.",
+    ),
+    engine(
+        "events.custom",
+        Kind::CustomTypes,
+        "",
+        "Event types beside those of the catalogue, each written category/type.",
+    ),
+    engine(
+        "events.unknown_fields",
+        Kind::Bool,
+        "false",
+        "Whether an event may carry fields that the catalogue does not give its type. Names that begin with x_ are always allowed.",
+    ),
+    engine(
+        "inbox.enabled",
+        Kind::Bool,
+        "true",
+        "Whether the engine takes events that other processes append to the inbox directory.",
+    ),
+    engine(
+        "inbox.group",
+        Kind::Text,
+        "",
+        "Group that owns the inbox directory, so that processes of other users may append. Empty: the engine's own group.",
+    ),
+    client(
+        "inbox.max_bytes",
+        number(Unit::Bytes, MIB, TIB),
+        "1073741824",
+        "Space that untaken events may take in the inbox. When it is full, queue.policy decides.",
+    ),
+    engine(
+        "batch.max_events",
+        number(Unit::Count, 1, 8192),
+        "350",
+        "Most events of one batch. A webhook may have its own.",
+    ),
+    engine(
+        "batch.max_bytes",
+        number(Unit::Bytes, KIB, 64 * MIB),
+        "1000000",
+        "Most bytes of one batch's body, unless one event alone is bigger. A webhook may have its own.",
+    ),
+    engine(
+        "batch.linger_ms",
+        number(Unit::Millis, 0, 3_600_000),
+        "1000",
+        "How long a batch waits to fill up. 0: an idle receiver gets its events at once. A webhook may have its own.",
+    ),
+    engine(
+        "batch.in_flight",
+        number(Unit::Count, 1, 256),
+        "4",
+        "Most batches under way at once to one webhook. A webhook may have its own.",
+    ),
+    engine(
+        "retry.schedule",
+        Kind::Seconds,
+        "30,60,120,300,600,1200,2400,3600,5400,7200,7800",
+        "Seconds between one attempt and the next. The last one repeats until the batch is too old.",
+    ),
+    engine(
+        "retry.jitter",
+        Kind::Fraction,
+        "0.2",
+        "Each spacing is varied at random by up to this fraction, so that webhooks do not retry in step.",
+    ),
+    engine(
+        "retry.give_up_after_s",
+        number(Unit::Seconds, 1, 365 * 86_400),
+        "28800",
+        "A batch is given up this long after its last event was written, whatever the attempts, and becomes a dead letter.",
+    ),
+    engine(
+        "retry.after_max_s",
+        number(Unit::Seconds, 0, 86_400),
+        "3600",
+        "The most that a receiver's Retry-After can postpone the next attempt.",
+    ),
+    engine(
+        "http.timeout_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "10000",
+        "Deadline of one attempt, from connecting to the end of the answer.",
+    ),
+    engine(
+        "http.connect_timeout_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "3000",
+        "Deadline for name lookup, connecting and TLS, within http.timeout_ms.",
+    ),
+    engine(
+        "http.user_agent",
+        Kind::HeaderText,
+        concat!("Postrider/", env!("CARGO_PKG_VERSION")),
+        "User-Agent header of every POST.",
+    ),
+    engine(
+        "http.allow_target",
+        Kind::AllowTargets,
+        "",
+        "Networks that targets may be in although they are private, loopback or link-local, each CIDR[:PORT] ([CIDR]:PORT for IPv6). Also lifts the limit to ports 80 and 443 for them.",
+    ),
+    engine(
+        "http.ca_file",
+        Kind::Text,
+        "",
+        "PEM file of certificate authorities to trust for targets. Empty: the system's.",
+    ),
+    engine(
+        "http.max_connections",
+        number(Unit::Count, 1, 65_535),
+        "1000",
+        "Most connections open at once to all targets.",
+    ),
+    engine(
+        "history.keep_hours",
+        number(Unit::Hours, 1, 8760),
+        "24",
+        "How long the batch history of a webhook is kept.",
+    ),
+    engine(
+        "dead.keep_days",
+        number(Unit::Days, 0, 3650),
+        "7",
+        "How long dead letters are kept, within log.max_bytes.",
+    ),
+    engine(
+        "api.echo_secrets",
+        Kind::Bool,
+        "false",
+        "Show passwords, tokens and custom header values in API answers, as the original API did, instead of a mask.",
+    ),
+    serve(
+        "serve.listen",
+        Kind::Listen,
+        "127.0.0.1:8025",
+        "Address and port of the REST API. Port 0 takes a free one.",
+    ),
+    serve(
+        "serve.admin_socket",
+        Kind::Bool,
+        "true",
+        "Whether the data directory has a Unix socket (0600) through which the command line reaches the running engine.",
+    ),
+];
+
+/// The key of that name.
+pub fn key(name: &str) -> Option<&'static Key> {
+    TABLE.iter().find(|k| k.name == name)
+}

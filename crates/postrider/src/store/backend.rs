@@ -1,0 +1,1 @@
+//! The store's file behind redb, without a lock.

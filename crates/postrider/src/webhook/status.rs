@@ -1,0 +1,85 @@
+//! What is known of a webhook's POSTs.
+
+use crate::time::UnixMillis;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// When a webhook's batches last went well, and last did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// The last attempt that was accepted.
+    pub last_successful_ms: Option<UnixMillis>,
+    /// The last attempt that was not.
+    pub last_failure_ms: Option<UnixMillis>,
+}
+
+/// One batch of a webhook's recent history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchStatus {
+    /// The batch.
+    pub batch_id: Uuid,
+    /// The webhook that it was formed for.
+    pub webhook_id: Uuid,
+    /// When its last attempt ended.
+    pub ts_ms: UnixMillis,
+    /// Failed attempts; 0 when the first one was accepted.
+    pub attempts: u32,
+    /// The status of the last answer; `None` when there was none.
+    pub response_code: Option<u16>,
+    /// Why the last attempt failed: a status, or an error name such as `ECONNREFUSED`.
+    /// `None` for a batch that was delivered.
+    pub failure_code: Option<String>,
+    /// The last attempt's duration in milliseconds.
+    pub latency_ms: u32,
+    /// Its events.
+    pub batch_size: u32,
+}
+
+/// A receiver's answer to a test POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestPost {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, bounded by the HTTP client.
+    pub body: Vec<u8>,
+}
+
+impl TestPost {
+    /// Any 2xx is a success, all else a failure that carries the answer.
+    pub fn judge(self) -> Result<TestPost, TestFailure> {
+        if (200..=299).contains(&self.status) {
+            Ok(self)
+        } else {
+            Err(TestFailure::Status(self))
+        }
+    }
+}
+
+/// Why a test POST failed. The texts are the contract's: existing clients show and match them.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TestFailure {
+    /// The receiver answered something else than 2xx; redirects are not followed.
+    #[error("POST to webhook target URL failed with non-2xx response code {}", .0.status)]
+    Status(TestPost),
+    /// There was no answer.
+    #[error("POST to webhook target URL failed with error code {code}")]
+    NoAnswer {
+        /// The error's name as Node.js and OpenSSL know it, such as `ECONNREFUSED`.
+        code: String,
+        /// What happened, in words.
+        detail: String,
+    },
+}
+
+impl TestFailure {
+    /// The receiver's answer, where there was one.
+    pub fn response(&self) -> Option<&TestPost> {
+        match self {
+            TestFailure::Status(answer) => Some(answer),
+            TestFailure::NoAnswer { .. } => None,
+        }
+    }
+}
