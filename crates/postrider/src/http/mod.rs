@@ -1,1 +1,17 @@
-//! http
+//! The HTTP/1.1 client: a protocol core without sockets, and a loop that drives it.
+//!
+//! [`proto`] turns bytes into answers and knows no socket, no clock and no thread; [`net`] owns
+//! connections, names, TLS and deadlines. Neither knows what an event is.
+//!
+//! An exchange is one POST and its answer. A receiver that has sent a complete final head *has
+//! answered*: whatever happens to the connection afterwards is said in [`BodyEnd`], never turned
+//! into an error, so that an accepted batch is not sent a second time.
+
+pub mod net;
+pub mod proto;
+
+pub use net::{
+    Allow, Body, Client, Config, Done, ErrorKind, HttpError, Phase, Policy, PolicyError, Request,
+    Response, Slice, Target, TargetError, Waker,
+};
+pub use proto::{BodyEnd, HeaderError, HeaderLines, Headers, Method, NoReuse, Reuse, check_header};
