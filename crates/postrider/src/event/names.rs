@@ -1,0 +1,81 @@
+//! From a name to its id in one multiplication and one comparison.
+//!
+//! The names are known when the crate is built, so `build.rs`, which shares this file, looks for a
+//! factor under which no two of them share a slot. A lookup hashes, reads one slot and compares.
+
+#![allow(dead_code)] // the build script builds, the crate looks up
+
+const SLOT_BITS: u32 = 9;
+const SLOTS: usize = 1 << SLOT_BITS;
+
+/// A finished table; slot values are ids, 0 where free.
+pub(super) struct Names {
+    pub(super) factor: u64,
+    pub(super) slots: [u8; SLOTS],
+}
+
+impl Names {
+    /// The id in this name's slot: the only one that can be its, so the caller compares.
+    #[inline]
+    pub(super) fn candidate(&self, name: &[u8]) -> Option<u8> {
+        match self.slots[slot(digest(name), self.factor)] {
+            0 => None,
+            id => Some(id),
+        }
+    }
+}
+
+/// A factor and its slots for `names`, whose ids are 1, 2, …; none for more names than fit.
+pub(super) fn build(names: &[&str]) -> Option<(u64, [u8; SLOTS])> {
+    let mut factor = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..1_000_000 {
+        if let Some(slots) = fill(names, factor) {
+            return Some((factor, slots));
+        }
+        factor = factor.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(2);
+    }
+    None
+}
+
+fn fill(names: &[&str], factor: u64) -> Option<[u8; SLOTS]> {
+    let mut slots = [0; SLOTS];
+    for (i, name) in names.iter().enumerate() {
+        let at = slot(digest(name.as_bytes()), factor);
+        if slots[at] != 0 {
+            return None;
+        }
+        slots[at] = u8::try_from(i + 1).ok()?;
+    }
+    Some(slots)
+}
+
+#[inline]
+fn slot(digest: u64, factor: u64) -> usize {
+    (digest.wrapping_mul(factor) >> (64 - SLOT_BITS)) as usize
+}
+
+/// Length, first and last bytes: enough to tell field names apart, and two loads.
+#[inline]
+fn digest(name: &[u8]) -> u64 {
+    let n = name.len();
+    let word = |at: usize| {
+        let mut w = [0; 8];
+        w.copy_from_slice(&name[at..at + 8]);
+        u64::from_le_bytes(w)
+    };
+    let half = |at: usize| {
+        let mut w = [0; 4];
+        w.copy_from_slice(&name[at..at + 4]);
+        u64::from(u32::from_le_bytes(w))
+    };
+    let (first, last) = match n {
+        0 => (0, 0),
+        1..4 => (
+            u64::from(name[0]),
+            u64::from(name[n / 2]) << 8 | u64::from(name[n - 1]),
+        ),
+        4..8 => (half(0), half(n - 4)),
+        _ => (word(0), word(n - 8)),
+    };
+    first ^ last.rotate_left(23) ^ (n as u64) << 58
+}
