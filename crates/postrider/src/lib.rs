@@ -22,6 +22,8 @@ pub mod event;
 pub mod fork;
 pub mod fs;
 pub mod inbox;
+#[cfg(any(feature = "engine", postrider_loom))]
+mod sync;
 pub mod time;
 
 #[cfg(feature = "engine")]
@@ -34,7 +36,7 @@ pub mod http;
 pub mod journal;
 #[cfg(feature = "engine")]
 pub mod log;
-#[cfg(feature = "engine")]
+#[cfg(any(feature = "engine", postrider_loom))]
 pub mod queue;
 #[cfg(feature = "engine")]
 pub mod route;
