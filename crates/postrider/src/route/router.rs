@@ -41,6 +41,8 @@ struct Taker {
 /// What is in a frame, as far as it decides for whole webhooks.
 struct Summary {
     types: TypeSet,
+    /// Some events have a type that is in no set.
+    strays: bool,
     /// All events are of this one subaccount.
     subaccount: Option<u32>,
     run: Run,
@@ -215,13 +217,14 @@ impl Taker {
 
 impl Summary {
     fn of(base: u64, since: Instant, entries: impl Iterator<Item = Entry>) -> Summary {
-        let (mut types, mut last_type) = (TypeSet::EMPTY, None);
+        let (mut types, mut last_type, mut strays) = (TypeSet::EMPTY, None, false);
         let (mut low, mut high) = (u32::MAX, 0);
         let (mut count, mut bytes) = (0, 0);
         for entry in entries {
             // Events of one type come in rows; the set is touched once per row.
             if last_type != Some(entry.type_id) {
                 types.insert(entry.type_id);
+                strays |= usize::from(entry.type_id) >= MAX_TYPES;
                 last_type = Some(entry.type_id);
             }
             low = low.min(entry.subaccount);
@@ -237,6 +240,7 @@ impl Summary {
         };
         Summary {
             types,
+            strays,
             subaccount: (low == high).then_some(low),
             run,
         }
@@ -248,7 +252,7 @@ impl Summary {
             (Scope::All { except }, None) if except.is_empty() => Some(true),
             _ => None,
         };
-        match (scope, selection.types.covers(&self.types)) {
+        match (scope, !self.strays && selection.types.covers(&self.types)) {
             (Some(false), _) => Share::None,
             (Some(true), true) => Share::All,
             _ => Share::Some,

@@ -120,7 +120,7 @@ mod tests {
         Run {
             first,
             count,
-            bytes: count * 10,
+            bytes: count.saturating_mul(10),
             since: Instant(ms * 1_000_000),
         }
     }
