@@ -1,1 +1,12 @@
-//! deliver
+//! From the log to the receivers: batches, attempts, retries, and the books.
+//!
+//! One thread, `postrider-deliver`, owns every webhook, cursor, batch and the journal, so nothing
+//! here is locked. What it decides is decided by a state machine without socket, disk or clock.
+
+mod handle;
+mod settings;
+
+pub use handle::{
+    Condition, Deliverer, Notice, Parts, PutError, Snapshot, StopReport, Stopped, WebhookBooks,
+};
+pub use settings::{Pace, Retry, Settings};

@@ -19,4 +19,4 @@ mod selection;
 
 pub use router::Router;
 pub use run::{Run, Runs};
-pub use selection::{MAX_TYPES, Scope, Selection, TypeSet};
+pub use selection::{Scope, Selection, TypeSet};

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use super::{MAX_TYPES, Run, Scope, Selection, TypeSet};
-use crate::event::Entry;
+use super::{Run, Scope, Selection, TypeSet};
+use crate::event::{Entry, MAX_TYPES};
 use crate::time::Instant;
 
-/// Bytes that follow each event in the log and in a body: `,` and a newline.
-const SEPARATOR: u32 = 2;
+/// Bytes that follow each event in the log and in a body.
+const SEPARATOR: u32 = crate::event::SEPARATOR.len() as u32;
 
 /// A set of webhooks indexed by what they want; slots are the caller's numbers for them.
 ///

@@ -1,7 +1,6 @@
 //! What one revision of a webhook asks for.
 
-/// Event types have ids below this.
-pub const MAX_TYPES: usize = 1024;
+use crate::event::MAX_TYPES;
 
 /// A set of event types, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq)]
