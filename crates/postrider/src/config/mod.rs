@@ -6,10 +6,13 @@
 mod allow;
 #[cfg(feature = "engine")]
 mod file;
+mod suggest;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
-pub use allow::AllowTarget;
+pub use allow::{AllowTarget, NotAllowTarget};
 pub use table::{Key, Scope, TABLE};
 pub use value::{Kind, Unit, Value};
 
@@ -53,15 +56,28 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        todo!()
+        let default = |key: &Key| {
+            let value = key.kind.parse(key.default);
+            value.unwrap_or_else(|| panic!("the default of {} is allowed", key.name))
+        };
+        Config {
+            values: TABLE.iter().map(default).collect(),
+        }
     }
 }
 
 impl Config {
     /// Sets one key. Lists are written with commas.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
-        let _ = (key, value);
-        todo!()
+        let at = TABLE.iter().position(|k| k.name == key);
+        let at = at.ok_or_else(|| suggest::unknown(key))?;
+        let key = &TABLE[at];
+        self.values[at] = key.kind.parse(value).ok_or_else(|| ConfigError::Value {
+            key: key.name,
+            value: value.to_owned(),
+            allowed: key.kind.allowed(),
+        })?;
+        Ok(())
     }
 
     /// The value of a key.

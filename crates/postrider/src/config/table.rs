@@ -118,13 +118,13 @@ pub static TABLE: &[Key] = &[
         "10",
         "How long events stay searchable under log.keep = all, within log.max_bytes.",
     ),
-    engine(
+    client(
         "events.custom",
         Kind::CustomTypes,
         "",
         "Event types beside those of the catalogue, each written category/type.",
     ),
-    engine(
+    client(
         "events.unknown_fields",
         Kind::Bool,
         "false",
