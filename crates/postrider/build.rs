@@ -38,19 +38,21 @@ fn write_fields(code: &mut String, fields: &[&Value]) {
         let key_len = key.len();
         assert!(key_len <= KEY_BYTES, "{name}: name too long");
         key.resize(KEY_BYTES, b' ');
-        let properties: String = f["properties"].as_array().into_iter().flatten().fold(
-            String::new(),
-            |mut all, p| {
-                let (name, kind) = (text(p, "name"), kind(p));
-                let description = text(p, "description");
-                write!(
+        let properties: String =
+            f["properties"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .fold(String::new(), |mut all, p| {
+                    let (name, kind) = (text(p, "name"), kind(p));
+                    let description = text(p, "description");
+                    write!(
                     all,
                     "Property {{ name: {name:?}, kind: {kind}, description: {description:?} }}, "
                 )
                 .unwrap();
-                all
-            },
-        );
+                    all
+                });
         writeln!(
             code,
             "FieldInfo {{ id: FieldId({}), name: {name:?}, kind: {}, description: {:?}, sample: {:?}, \

@@ -29,14 +29,12 @@ pub enum StoreError {
     /// The file is not a store, or is damaged.
     #[error("the store is damaged: {0}; restore it from a copy, or move it away to start empty")]
     Damaged(String),
-    /// Reading or writing failed.
-    #[error("the store could not be {verb}: {reason}")]
-    Io {
-        /// `read` or `written`.
-        verb: &'static str,
-        /// What redb or the system said.
-        reason: String,
-    },
+    /// Reading or writing failed, for instance on a full disk; the next call may succeed.
+    #[error("the store could not be read or written: {0}")]
+    Failed(String),
+    /// An earlier call failed, and the file could not be opened again since.
+    #[error("the store could not be opened again after an input/output error")]
+    MustReopen,
     /// All ids of custom types are taken.
     #[error("no more than {0} custom event types can be declared")]
     TooManyTypes(usize),
@@ -44,3 +42,36 @@ pub enum StoreError {
     #[error("no random bytes for a key: {0}")]
     Random(String),
 }
+
+impl From<redb::Error> for StoreError {
+    fn from(e: redb::Error) -> Self {
+        match e {
+            redb::Error::PreviousIo => StoreError::MustReopen,
+            redb::Error::Corrupted(what) => StoreError::Damaged(what),
+            // redb says so of a file that is no database at all.
+            redb::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
+                StoreError::Damaged(e.to_string())
+            }
+            other => StoreError::Failed(other.to_string()),
+        }
+    }
+}
+
+/// redb has an error for each kind of operation and one for all of them.
+macro_rules! from_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(e: redb::$error) -> Self {
+                StoreError::from(redb::Error::from(e))
+            }
+        }
+    )*};
+}
+
+from_redb!(
+    DatabaseError,
+    TransactionError,
+    TableError,
+    StorageError,
+    CommitError
+);

@@ -1,7 +1,14 @@
 //! API keys: what they may do, and how they are kept.
+//!
+//! A key is 160 random bits in hexadecimal. That is more than anyone can try, so one round of
+//! SHA-256 keeps it safe at rest: slow hashes are for passwords that people choose.
 
+use super::StoreError;
 use crate::time::UnixMillis;
+use crate::webhook::Secret;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 /// One thing that a key allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +92,7 @@ pub struct NewKey {
 }
 
 /// An API key as the store knows it: everything but its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Names the key in lists and when it is revoked; says nothing of its text.
     pub id: String,
@@ -96,6 +103,7 @@ pub struct ApiKey {
     /// What it may do.
     pub grants: Grants,
     /// The one subaccount that it acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount: Option<u32>,
     /// When it was made.
     pub created_ms: UnixMillis,
@@ -113,4 +121,71 @@ impl<'de> Deserialize<'de> for Grants {
         let names = Vec::<String>::deserialize(d)?;
         Ok(names.iter().filter_map(|n| Grant::by_name(n)).collect())
     }
+}
+
+/// Bytes of randomness in a key.
+const KEY_BYTES: usize = 20;
+
+type Hash = [u8; 32];
+
+/// A key as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeyRecord {
+    hash: Hash,
+    #[serde(flatten)]
+    key: ApiKey,
+}
+
+impl KeyRecord {
+    /// A new key and its text.
+    pub(super) fn make(new: NewKey, now_ms: UnixMillis) -> Result<(KeyRecord, Secret), StoreError> {
+        let mut random = [0; KEY_BYTES];
+        getrandom::fill(&mut random).map_err(|e| StoreError::Random(e.to_string()))?;
+        let text = hex(&random);
+        let hash = hash(&text);
+        let key = ApiKey {
+            id: format!("{:016x}", place(&hash)),
+            label: new.label,
+            short_key: text[..4].to_owned(),
+            grants: new.grants,
+            subaccount: new.subaccount,
+            created_ms: now_ms,
+        };
+        Ok((KeyRecord { hash, key }, Secret::new(text)))
+    }
+
+    /// Where it is in its table.
+    pub(super) fn place(&self) -> u64 {
+        place(&self.hash)
+    }
+
+    /// Compared in constant time: an answer's duration tells nothing of the stored hash.
+    pub(super) fn has_hash(&self, hash: &Hash) -> bool {
+        self.hash.ct_eq(hash).into()
+    }
+
+    pub(super) fn into_key(self) -> ApiKey {
+        self.key
+    }
+}
+
+pub(super) fn hash(text: &str) -> Hash {
+    Sha256::digest(text).into()
+}
+
+/// A key's place in its table, and its id: the first 64 bits of the hash, from which its text can't
+/// be found.
+pub(super) fn place(hash: &Hash) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The place of the key with that id, if it is the text of one.
+pub(super) fn place_of_id(id: &str) -> Option<u64> {
+    let fine = id.len() == 16 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    fine.then(|| u64::from_str_radix(id, 16).ok())?
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -3,10 +3,20 @@
 //! What changes rarely and must never be half changed lives here; what changes with every batch
 //! lives in the journal. The file takes no lock of its own: the data directory has one, and a lock
 //! on this file would be kept alive by a child that the host forks.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | name | bytes; `layout` is the version of this table, 4 bytes little-endian |
+//! | `webhooks` | id, 128 bits | [`Webhook`] as JSON |
+//! | `keys` | the first 64 bits of the key's SHA-256 | [`ApiKey`] and the whole hash as JSON |
+//! | `types` | id, 16 bits | `category/type` |
 
 mod backend;
+mod db;
 mod error;
 mod key;
+#[cfg(test)]
+mod tests;
 
 pub use error::StoreError;
 pub use key::{ApiKey, Grant, Grants, NewKey};
@@ -14,11 +24,23 @@ pub use key::{ApiKey, Grant, Grants, NewKey};
 use crate::fs::Fs;
 use crate::time::UnixMillis;
 use crate::webhook::{Secret, Webhook};
+use db::Db;
+use key::KeyRecord;
+use redb::{ReadableTable, TableDefinition};
 use std::path::Path;
 use uuid::Uuid;
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "store.redb";
+
+/// The first id of a custom type; those below are the catalogue's.
+const FIRST_CUSTOM_TYPE: u16 = 256;
+/// The last one, so that a set of types fits a fixed bitmap.
+const LAST_CUSTOM_TYPE: u16 = 1023;
+
+const WEBHOOKS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("webhooks");
+const KEYS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("keys");
+const TYPES: TableDefinition<'_, u16, &str> = TableDefinition::new("types");
 
 /// A custom event type; its id is never given to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,42 +53,61 @@ pub struct CustomType {
     pub name: String,
 }
 
-/// The open store. Calls may come from any thread; each change is durable when it returns.
-pub struct Store {}
+/// The open store. Calls may come from any thread; each change is durable when it returns, and one
+/// that fails changed nothing.
+pub struct Store {
+    db: Db,
+}
 
 impl Store {
-    /// Opens or creates `store.redb` in `dir`, mode 0600.
+    /// Opens or creates `store.redb` in `dir`, mode 0600. The caller holds the directory's lock.
     pub fn open(fs: &dyn Fs, dir: &Path) -> Result<Store, StoreError> {
-        let _ = (fs, dir);
-        todo!()
+        Ok(Store {
+            db: Db::open(fs, &dir.join(FILE_NAME))?,
+        })
     }
 
     /// A store that ends with the process.
     pub fn memory() -> Result<Store, StoreError> {
-        todo!()
+        Ok(Store { db: Db::memory()? })
     }
 
     /// Every webhook, oldest first.
     pub fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
-        todo!()
+        let mut all = self.db.read(|tx| {
+            let mut all: Vec<Webhook> = Vec::new();
+            for row in tx.open_table(WEBHOOKS)?.iter()? {
+                all.push(from_json(row?.1.value())?);
+            }
+            Ok(all)
+        })?;
+        all.sort_by_key(|w| (w.created_ms, w.id));
+        Ok(all)
     }
 
     /// One webhook.
     pub fn webhook(&self, id: Uuid) -> Result<Option<Webhook>, StoreError> {
-        let _ = id;
-        todo!()
+        self.db
+            .read(|tx| match tx.open_table(WEBHOOKS)?.get(id.as_u128())? {
+                Some(json) => Ok(Some(from_json(json.value())?)),
+                None => Ok(None),
+            })
     }
 
     /// Creates or replaces a webhook.
     pub fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        let _ = webhook;
-        todo!()
+        let json = to_json(webhook);
+        self.db.write(|tx| {
+            tx.open_table(WEBHOOKS)?
+                .insert(webhook.id.as_u128(), &json[..])?;
+            Ok(())
+        })
     }
 
     /// Deletes a webhook; `false` when there was none.
     pub fn delete_webhook(&self, id: Uuid) -> Result<bool, StoreError> {
-        let _ = id;
-        todo!()
+        self.db
+            .write(|tx| Ok(tx.open_table(WEBHOOKS)?.remove(id.as_u128())?.is_some()))
     }
 
     /// Makes an API key. Its text is given back once and kept nowhere: the store has its hash.
@@ -75,47 +116,116 @@ impl Store {
         new: NewKey,
         now_ms: UnixMillis,
     ) -> Result<(ApiKey, Secret), StoreError> {
-        let _ = (new, now_ms);
-        todo!()
+        let (record, text) = KeyRecord::make(new, now_ms)?;
+        let json = to_json(&record);
+        self.db.write(|tx| {
+            tx.open_table(KEYS)?.insert(record.place(), &json[..])?;
+            Ok(())
+        })?;
+        Ok((record.into_key(), text))
     }
 
     /// The key whose text is `presented`.
     pub fn authenticate(&self, presented: &str) -> Result<Option<ApiKey>, StoreError> {
-        let _ = presented;
-        todo!()
+        let hash = key::hash(presented);
+        self.db
+            .read(|tx| match tx.open_table(KEYS)?.get(key::place(&hash))? {
+                Some(json) => {
+                    let record: KeyRecord = from_json(json.value())?;
+                    Ok(record.has_hash(&hash).then(|| record.into_key()))
+                }
+                None => Ok(None),
+            })
     }
 
     /// Every key, oldest first.
     pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        todo!()
+        let mut all = self.db.read(|tx| {
+            let mut all = Vec::new();
+            for row in tx.open_table(KEYS)?.iter()? {
+                all.push(from_json::<KeyRecord>(row?.1.value())?.into_key());
+            }
+            Ok(all)
+        })?;
+        all.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
+        Ok(all)
     }
 
     /// Deletes a key by its id; `false` when there was none.
     pub fn revoke_key(&self, id: &str) -> Result<bool, StoreError> {
-        let _ = id;
-        todo!()
+        let Some(place) = key::place_of_id(id) else {
+            return Ok(false);
+        };
+        self.db
+            .write(|tx| Ok(tx.open_table(KEYS)?.remove(place)?.is_some()))
     }
 
     /// The custom type's id: the one it always had, or the next free one.
     pub fn declare_type(&self, category: &str, name: &str) -> Result<u16, StoreError> {
-        let _ = (category, name);
-        todo!()
+        let full = format!("{category}/{name}");
+        self.db.write(|tx| {
+            let mut types = tx.open_table(TYPES)?;
+            let mut next = FIRST_CUSTOM_TYPE;
+            for row in types.iter()? {
+                let (id, known) = row?;
+                if known.value() == full {
+                    return Ok(id.value());
+                }
+                next = id.value() + 1;
+            }
+            if next > LAST_CUSTOM_TYPE {
+                let most = usize::from(LAST_CUSTOM_TYPE - FIRST_CUSTOM_TYPE) + 1;
+                return Err(StoreError::TooManyTypes(most));
+            }
+            types.insert(next, full.as_str())?;
+            Ok(next)
+        })
     }
 
     /// Every custom type, by id.
     pub fn custom_types(&self) -> Result<Vec<CustomType>, StoreError> {
-        todo!()
+        self.db.read(|tx| {
+            let mut all = Vec::new();
+            for row in tx.open_table(TYPES)?.iter()? {
+                let (id, full) = row?;
+                let Some((category, name)) = full.value().split_once('/') else {
+                    return Err(StoreError::Damaged(format!("type {:?}", full.value())));
+                };
+                let (category, name) = (category.to_owned(), name.to_owned());
+                all.push(CustomType {
+                    id: id.value(),
+                    category,
+                    name,
+                });
+            }
+            Ok(all)
+        })
     }
 
     /// A small value of the engine's own, by name.
     pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let _ = name;
-        todo!()
+        self.db.read(|tx| {
+            Ok(tx
+                .open_table(db::META)?
+                .get(name)?
+                .map(|v| v.value().to_vec()))
+        })
     }
 
-    /// Sets a small value of the engine's own.
+    /// Sets a small value of the engine's own; not `layout`, which is the store's.
     pub fn set_meta(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
-        let _ = (name, value);
-        todo!()
+        debug_assert_ne!(name, db::LAYOUT_NAME);
+        self.db.write(|tx| {
+            tx.open_table(db::META)?.insert(name, value)?;
+            Ok(())
+        })
     }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a record of ours has text for its keys")
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(json).map_err(|e| StoreError::Damaged(e.to_string()))
 }
