@@ -11,7 +11,7 @@ use serde_json::Value;
 #[path = "src/event/names.rs"]
 mod names;
 
-/// Bytes of a field's key as the encoder copies it: `,"name":"`, padded.
+/// Bytes of a field's key as the encoder copies it: `,"name":`, padded.
 const KEY_BYTES: usize = 32;
 
 fn main() {
@@ -34,7 +34,7 @@ fn write_fields(code: &mut String, fields: &[&Value]) {
     writeln!(code, "static FIELDS: [FieldInfo; {}] = [", fields.len()).unwrap();
     for f in fields {
         let name = text(f, "name");
-        let mut key = format!(",\"{name}\":\"").into_bytes();
+        let mut key = format!(",\"{name}\":").into_bytes();
         let key_len = key.len();
         assert!(key_len <= KEY_BYTES, "{name}: name too long");
         key.resize(KEY_BYTES, b' ');

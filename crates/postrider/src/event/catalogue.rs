@@ -131,7 +131,7 @@ pub struct FieldInfo {
     pub sample: &'static str,
     /// What an object consists of, where that is fixed.
     pub properties: &'static [Property],
-    /// `,"name":"`, padded so that it is copied in one step.
+    /// `,"name":`, padded so that it is copied in one step.
     pub(super) key: [u8; 32],
     pub(super) key_len: usize,
 }

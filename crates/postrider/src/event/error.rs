@@ -53,7 +53,7 @@ pub enum EventError {
         id: u16,
     },
     /// The line names no type.
-    #[error("no event type: a flat event needs `type`, as text")]
+    #[error("no event type: `type` is missing or no text")]
     NoType,
     /// The object or envelope says another type or category than the call or the type does.
     #[error("`{field}` says `{found}`, expected `{expected}`")]
@@ -118,15 +118,15 @@ pub enum EventError {
         found: Excerpt,
     },
     /// Text is not UTF-8.
-    #[error("{} is not UTF-8 at byte {at}", .field.as_ref().map_or("the JSON text".to_owned(), |f| format!("field `{f}`")))]
+    #[error("{}not UTF-8 at byte {at}", of_field(.field))]
     Utf8 {
-        /// The field, where one was given by itself.
+        /// The field, where it is inside one's value.
         field: Option<Excerpt>,
-        /// Of the first byte that is wrong.
+        /// The first byte that is wrong: in the value if it was given by itself, else in the JSON.
         at: usize,
     },
     /// The text is not JSON.
-    #[error("{}not JSON at byte {at}: expected {expected}, found {found}", .field.as_ref().map_or(String::new(), |f| format!("field `{f}`: ")))]
+    #[error("{}not JSON at byte {at}: expected {expected}, found `{found}`", of_field(.field))]
     Syntax {
         /// The field in which it stopped, where that is known.
         field: Option<Excerpt>,
@@ -138,10 +138,10 @@ pub enum EventError {
         found: Excerpt,
     },
     /// Values are nested too deep.
-    #[error("field `{field}` is nested deeper than {MAX_DEPTH} levels")]
+    #[error("{}nested deeper than {MAX_DEPTH} levels", of_field(.field))]
     TooDeep {
         /// The field.
-        field: Excerpt,
+        field: Option<Excerpt>,
     },
     /// There are too many fields.
     #[error("more than {MAX_FIELDS} fields, the first too many is `{field}`")]
@@ -150,7 +150,7 @@ pub enum EventError {
         field: Excerpt,
     },
     /// The encoded event would be too long.
-    #[error("the event is longer than {MAX_TEXT} bytes{}", .field.as_ref().map_or(String::new(), |f| format!(", passed in field `{f}`")))]
+    #[error("{}the event would be longer than {MAX_TEXT} bytes", of_field(.field))]
     TooLarge {
         /// The field that passed the limit.
         field: Option<Excerpt>,
@@ -158,4 +158,35 @@ pub enum EventError {
     /// The system gave no random numbers for event ids.
     #[error("no random numbers from the system for event ids")]
     NoRandomness,
+}
+
+impl EventError {
+    /// The field that the error is about, where it is about one.
+    pub fn field(&self) -> Option<&str> {
+        use EventError::*;
+        match self {
+            UnknownField { field }
+            | FieldName { field }
+            | DuplicateField { field }
+            | WrongKind { field, .. }
+            | BadValue { field, .. }
+            | TooManyFields { field } => Some(field.as_str()),
+            Utf8 { field, .. } | Syntax { field, .. } | TooDeep { field } | TooLarge { field } => {
+                field.as_ref().map(Excerpt::as_str)
+            }
+            OtherType { field, .. } => Some(field),
+            NoType => Some("type"),
+            UnknownType { .. }
+            | UnknownTypeId { .. }
+            | Declaration { .. }
+            | UnknownFieldId { .. }
+            | NoRandomness => None,
+        }
+    }
+}
+
+fn of_field(field: &Option<Excerpt>) -> String {
+    field
+        .as_ref()
+        .map_or(String::new(), |field| format!("field `{field}`: "))
 }

@@ -1,10 +1,16 @@
 //! Event ids: never used twice, without asking anyone.
+//!
+//! Each encoder draws a random start and counts from there: 2^20 ids, then it draws again. Starts
+//! are spread over 8·10^18 values, so two runs meet only if their starts fall within a run's length
+//! of each other; a process that makes a handful of ids takes a handful of the space. A forked
+//! child would repeat its parent's run, so it draws anew before its first id.
 
 use std::fmt;
 
 use super::EventError;
+use crate::fork;
 
-/// Text of an event's id: decimal digits, or what the caller gave.
+/// An event's id: decimal digits below 2^63 where Postrider made it, else what the caller gave.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId {
     text: [u8; EventId::MAX],
@@ -19,11 +25,39 @@ impl EventId {
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.text[..usize::from(self.len)]).expect("ids are ASCII")
     }
+
+    /// Takes an id that a caller gave: decimal digits, at most 36, or the text of a UUID.
+    pub(super) fn given(text: &[u8]) -> Option<EventId> {
+        let dashes = [8, 13, 18, 23];
+        let uuid = || {
+            text.len() == Self::MAX
+                && text
+                    .iter()
+                    .enumerate()
+                    .all(|(i, b)| match dashes.contains(&i) {
+                        true => *b == b'-',
+                        false => b.is_ascii_hexdigit(),
+                    })
+        };
+        let digits =
+            || (1..=Self::MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+        (digits() || uuid()).then(|| Self::of(text))
+    }
+
+    #[inline]
+    pub(super) fn of(ascii: &[u8]) -> EventId {
+        let mut id = EventId {
+            text: [0; Self::MAX],
+            len: ascii.len() as u8,
+        };
+        id.text[..ascii.len()].copy_from_slice(ascii);
+        id
+    }
 }
 
 impl fmt::Debug for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventId({})", self.as_str())
+        write!(f, "EventId({self})")
     }
 }
 
@@ -33,15 +67,117 @@ impl fmt::Display for EventId {
     }
 }
 
+/// Where one encoder's ids come from.
 #[derive(Debug, Default)]
 pub(super) struct IdSource {
     next: u64,
     end: u64,
+    generation: u32,
 }
 
 impl IdSource {
+    /// Ids of one run.
+    const RUN: u64 = 1 << 20;
+    /// The least number of 19 digits: ids have the same length all.
+    const LEAST: u64 = 1_000_000_000_000_000_000;
+
+    #[inline]
     pub(super) fn next(&mut self) -> Result<u64, EventError> {
-        let _ = (self.next, self.end);
-        todo!()
+        if self.next == self.end || fork::generation() != self.generation {
+            self.draw()?;
+        }
+        let id = self.next;
+        self.next += 1;
+        Ok(id)
+    }
+
+    #[cold]
+    fn draw(&mut self) -> Result<(), EventError> {
+        self.generation = fork::generation();
+        let starts = (1 << 63) - Self::RUN - Self::LEAST;
+        // The remainder favours small starts by one part in two: harmless, all are random enough.
+        let random = getrandom::u64().map_err(|_| EventError::NoRandomness)?;
+        self.next = Self::LEAST + random % starts;
+        self.end = self.next + Self::RUN;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn ids_have_nineteen_digits_and_stay_below_two_to_the_63() {
+        let mut ids = IdSource::default();
+        for _ in 0..1000 {
+            let id = ids.next().unwrap();
+            assert!((IdSource::LEAST..1 << 63).contains(&id));
+            assert_eq!(id.to_string().len(), 19);
+            ids.end = ids.next; // the run is used up: draws again
+        }
+    }
+
+    #[test]
+    fn a_run_counts_up_and_ends() {
+        let mut ids = IdSource::default();
+        let first = ids.next().unwrap();
+        for i in 1..IdSource::RUN {
+            assert_eq!(ids.next().unwrap(), first + i);
+        }
+        assert_ne!(ids.next().unwrap(), first + IdSource::RUN);
+    }
+
+    #[test]
+    fn another_generation_draws_anew() {
+        let mut ids = IdSource::default();
+        let id = ids.next().unwrap();
+        ids.generation = ids.generation.wrapping_sub(1);
+        assert_ne!(ids.next().unwrap(), id + 1);
+        assert_eq!(ids.generation, fork::generation());
+    }
+
+    #[test]
+    fn threads_never_meet() {
+        const EACH: usize = 100_000;
+        let mut seen = HashSet::new();
+        thread::scope(|scope| {
+            let draw = || {
+                let mut ids = IdSource::default();
+                (0..EACH).map(|_| ids.next().unwrap()).collect::<Vec<u64>>()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(draw)).collect();
+            for thread in threads {
+                seen.extend(thread.join().unwrap());
+            }
+        });
+        assert_eq!(seen.len(), 8 * EACH);
+    }
+
+    #[test]
+    fn given_ids_are_digits_or_uuids() {
+        let uuid = "0B6cfa5e-2d1f-4c3b-9a57-8f6f0d2c1e44";
+        for good in ["0", "92356927693813856", "9".repeat(36).as_str(), uuid] {
+            assert_eq!(EventId::given(good.as_bytes()).unwrap().as_str(), good);
+        }
+        let bad_uuid = uuid.replace('e', "g");
+        let long = "9".repeat(37);
+        for bad in [
+            "",
+            "-1",
+            "1.5",
+            "12a",
+            " 1",
+            &long,
+            &bad_uuid,
+            &uuid[1..],
+            "true",
+            "é",
+        ] {
+            assert!(EventId::given(bad.as_bytes()).is_none(), "{bad}");
+        }
     }
 }

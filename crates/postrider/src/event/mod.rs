@@ -11,13 +11,18 @@
 //! first: a reader can tell the type without parsing.
 
 mod catalogue;
+mod draft;
 mod encode;
 pub mod entry;
 mod error;
 mod id;
 mod names;
+mod plain;
 mod resolve;
+mod scan;
 mod schema;
+mod stamp;
+mod text;
 mod value;
 mod wanted;
 
@@ -35,7 +40,7 @@ pub use value::{Event, Field, FieldName, Value};
 pub use wanted::WantedSet;
 
 mod docs;
-pub use docs::{documentation, samples};
+pub use docs::{documentation, markdown, samples};
 
 /// What follows each event's text in the queue and in the log; `Entry::len` does not count it.
 pub const SEPARATOR: &[u8; 2] = b",\n";
