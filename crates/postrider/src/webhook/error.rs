@@ -1,15 +1,16 @@
 //! Why a call on a webhook failed.
 
 use super::TestFailure;
+use crate::http::TargetError;
 use crate::store::StoreError;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Why a call on a webhook failed. Unless said otherwise, nothing was changed.
+/// Why a call on a webhook failed. Nothing was changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// The body is not what the call takes.
+    /// A field has the wrong type, format or length, or is none of a webhook's.
     #[error("'{field}' {reason}")]
     Invalid {
         /// The field, dotted where nested.
@@ -21,16 +22,31 @@ pub enum WebhookError {
     #[error("'{field}' is required")]
     Required {
         /// The field, dotted where nested.
-        field: String,
+        field: &'static str,
     },
     /// Fields that are right alone but not together.
     #[error("'{field}' {reason}")]
     Combination {
         /// The field to change.
-        field: String,
-        /// What it does not go with.
-        reason: String,
+        field: &'static str,
+        /// What it does not go with, to be read after its name.
+        reason: &'static str,
     },
+    /// The target is no URL, or one that targets may not have.
+    #[error("'target' is refused: {0}")]
+    Target(#[from] TargetError),
+    /// A custom header that Postrider itself or the protocol sets.
+    #[error("'custom_headers' must not set {0}")]
+    ReservedHeader(String),
+    /// Too many bytes of custom headers.
+    #[error(
+        "'custom_headers' must have less than {} bytes in all",
+        super::MAX_HEADER_BYTES
+    )]
+    HeadersTooLarge,
+    /// Too many custom headers.
+    #[error("'custom_headers' must have at most {} entries", super::MAX_HEADERS)]
+    TooManyHeaders,
     /// No webhook has this id.
     #[error("webhook {0} could not be found")]
     NotFound(Uuid),
@@ -53,10 +69,7 @@ impl WebhookError {
         }
     }
 
-    pub(super) fn combination(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        WebhookError::Combination {
-            field: field.into(),
-            reason: reason.into(),
-        }
+    pub(super) fn must_be(field: &str, what: &str) -> Self {
+        WebhookError::invalid(field, format!("must be {what}"))
     }
 }

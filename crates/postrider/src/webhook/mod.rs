@@ -5,18 +5,26 @@
 //! a new revision: the one in force at an event's offset decides whether the webhook wants it.
 
 mod error;
+mod parse;
 mod secret;
 mod spec;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use error::WebhookError;
 pub use secret::Secret;
-pub use spec::{WebhookPatch, WebhookSpec};
+pub use spec::{AuthType, Credentials, WebhookPatch, WebhookSpec};
 pub use status::{Activity, BatchStatus, TestFailure, TestPost};
 
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// Most custom headers of a webhook.
+pub const MAX_HEADERS: usize = 5;
+/// Their names and values have fewer bytes than this in all.
+pub const MAX_HEADER_BYTES: usize = 3000;
 
 /// A webhook as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

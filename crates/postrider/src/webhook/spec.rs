@@ -1,13 +1,13 @@
-//! What a client asks for, checked field by field.
+//! What a client asks for: a whole webhook, or changes to one.
 
-use super::{Auth, CustomHeader, Limits, Secret, Subaccounts, Webhook, WebhookError};
+use super::{Auth, CustomHeader, Limits, Secret, Subaccounts, Webhook, WebhookError, parse};
 use crate::time::UnixMillis;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A webhook to be created.
+/// A webhook to be created. The fields are those of [`Webhook`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The fields are those of `Webhook`.
+#[allow(missing_docs)]
 pub struct WebhookSpec {
     pub name: String,
     pub target: String,
@@ -20,20 +20,48 @@ pub struct WebhookSpec {
     pub limits: Limits,
 }
 
-/// Changes to a webhook; `None` leaves a field as it is.
+/// Changes to a webhook; `None` leaves a field as it is. A secret that is the mask stays as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // The fields are those of `Webhook`.
 pub struct WebhookPatch {
+    /// Its new name.
     pub name: Option<String>,
+    /// Its new target; one that differs wants a new test POST.
     pub target: Option<String>,
+    /// The event types it wants from now on.
     pub events: Option<Vec<String>>,
+    /// Whether it gets events.
     pub active: Option<bool>,
-    pub auth: Option<Auth>,
+    /// How it authenticates.
+    pub auth_type: Option<AuthType>,
+    /// What it authenticates with.
+    pub credentials: Option<Credentials>,
+    /// Its token; `Some(None)` takes it away.
     pub token: Option<Option<Secret>>,
+    /// All its custom headers.
     pub custom_headers: Option<Vec<CustomHeader>>,
+    /// Whose events it gets.
     pub scope: Option<Subaccounts>,
+    /// The subaccounts whose events it does not get.
     pub except: Option<Vec<u32>>,
+    /// All its own limits.
     pub limits: Option<Limits>,
+}
+
+/// How a webhook authenticates, as a client names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthType {
+    /// Not at all, or by token and custom headers alone.
+    None,
+    /// By user name and password.
+    Basic,
+}
+
+/// A user name and a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Credentials {
+    pub username: String,
+    pub password: Secret,
 }
 
 impl WebhookSpec {
@@ -44,8 +72,50 @@ impl WebhookSpec {
         scope: Subaccounts,
         known: &dyn Fn(&str) -> bool,
     ) -> Result<WebhookSpec, WebhookError> {
-        let _ = (body, scope, known);
-        todo!()
+        let asked = WebhookPatch::from_json(body, known)?;
+        let required = [
+            ("name", asked.name.is_none()),
+            ("target", asked.target.is_none()),
+            ("events", asked.events.is_none()),
+        ];
+        if let Some((field, _)) = required.into_iter().find(|(_, missing)| *missing) {
+            return Err(WebhookError::Required { field });
+        }
+        if asked.scope.is_some() {
+            return Err(WebhookError::Combination {
+                field: "subaccount_id",
+                reason: "can be changed by an update only; to create, send the header X-MSYS-SUBACCOUNT",
+            });
+        }
+        if asked.except.as_ref().is_some_and(Vec::is_empty) {
+            return Err(WebhookError::must_be(
+                "exception_subaccounts",
+                "non-empty, or left out",
+            ));
+        }
+        let blank = WebhookSpec {
+            name: String::new(),
+            target: String::new(),
+            events: Vec::new(),
+            active: true,
+            auth: Auth::None,
+            token: None,
+            custom_headers: Vec::new(),
+            scope,
+            limits: Limits::default(),
+        };
+        let whole = asked.apply(&blank.into_webhook(Uuid::nil(), 0), 0)?;
+        Ok(WebhookSpec {
+            name: whole.name,
+            target: whole.target,
+            events: whole.events,
+            active: whole.active,
+            auth: whole.auth,
+            token: whole.token,
+            custom_headers: whole.custom_headers,
+            scope: whole.scope,
+            limits: whole.limits,
+        })
     }
 
     /// The webhook's first revision.
@@ -69,18 +139,145 @@ impl WebhookSpec {
 }
 
 impl WebhookPatch {
-    /// Reads the body of an update call.
+    /// Reads the body of an update call. `known` says whether an event type exists.
     pub fn from_json(
         body: &Value,
         known: &dyn Fn(&str) -> bool,
     ) -> Result<WebhookPatch, WebhookError> {
-        let _ = (body, known);
-        todo!()
+        let Value::Object(fields) = body else {
+            return Err(WebhookError::must_be("request body", "a JSON object"));
+        };
+        let mut patch = WebhookPatch::default();
+        for (field, value) in fields {
+            match field.as_str() {
+                "name" => patch.name = Some(parse::name(value)?),
+                "target" => patch.target = Some(parse::target(value)?),
+                "events" => patch.events = Some(parse::events(value, known)?),
+                "active" => patch.active = Some(parse::boolean(field, value)?),
+                "auth_type" => patch.auth_type = Some(parse::auth_type(value)?),
+                "auth_credentials" => patch.credentials = parse::credentials(value)?,
+                "auth_request_details" => parse::no_request_details(value)?,
+                "auth_token" => patch.token = Some(parse::token(value)?),
+                "custom_headers" => patch.custom_headers = Some(parse::custom_headers(value)?),
+                "subaccount_id" => patch.scope = Some(parse::scope(value)?),
+                "exception_subaccounts" => patch.except = Some(parse::except(value)?),
+                "limits" => patch.limits = Some(parse::limits(value)?),
+                // Part of what a GET answers: a client may send back what it got.
+                "id" | "links" | "last_successful" | "last_failure" => {}
+                _ => return Err(WebhookError::invalid(field, "is not a field of a webhook")),
+            }
+        }
+        Ok(patch)
     }
 
-    /// The next revision of `webhook`. A target that differs wants a new test POST.
+    /// The next revision of `webhook`.
     pub fn apply(self, webhook: &Webhook, now_ms: UnixMillis) -> Result<Webhook, WebhookError> {
-        let _ = (webhook, now_ms);
-        todo!()
+        let auth = next_auth(self.auth_type, self.credentials, &webhook.auth)?;
+        let token = match self.token {
+            None => webhook.token.clone(),
+            Some(None) => None,
+            Some(Some(token)) => Some(unmask("auth_token", token, webhook.token.as_ref())?),
+        };
+        let custom_headers = match self.custom_headers {
+            None => webhook.custom_headers.clone(),
+            Some(headers) => next_headers(headers, &webhook.custom_headers)?,
+        };
+        let sets_authorization = |h: &CustomHeader| h.name.eq_ignore_ascii_case("authorization");
+        if auth != Auth::None && custom_headers.iter().any(sets_authorization) {
+            return Err(WebhookError::Combination {
+                field: "custom_headers",
+                reason: "must not set Authorization where auth_type does",
+            });
+        }
+        Ok(Webhook {
+            id: webhook.id,
+            revision: webhook.revision + 1,
+            name: self.name.unwrap_or_else(|| webhook.name.clone()),
+            target: self.target.unwrap_or_else(|| webhook.target.clone()),
+            events: self.events.unwrap_or_else(|| webhook.events.clone()),
+            active: self.active.unwrap_or(webhook.active),
+            auth,
+            token,
+            custom_headers,
+            scope: next_scope(self.scope, self.except, &webhook.scope)?,
+            limits: self.limits.unwrap_or(webhook.limits),
+            created_ms: webhook.created_ms,
+            updated_ms: now_ms,
+        })
+    }
+}
+
+fn next_auth(
+    auth_type: Option<AuthType>,
+    credentials: Option<Credentials>,
+    old: &Auth,
+) -> Result<Auth, WebhookError> {
+    let old_password = match old {
+        Auth::None => None,
+        Auth::Basic { password, .. } => Some(password),
+    };
+    let auth_type = auth_type.unwrap_or(match old {
+        Auth::None => AuthType::None,
+        Auth::Basic { .. } => AuthType::Basic,
+    });
+    match (auth_type, credentials) {
+        (AuthType::None, None) => Ok(Auth::None),
+        (AuthType::None, Some(_)) => Err(WebhookError::Combination {
+            field: "auth_credentials",
+            reason: "needs auth_type basic",
+        }),
+        (AuthType::Basic, Some(Credentials { username, password })) => Ok(Auth::Basic {
+            username,
+            password: unmask("auth_credentials.password", password, old_password)?,
+        }),
+        (AuthType::Basic, None) if old_password.is_some() => Ok(old.clone()),
+        (AuthType::Basic, None) => Err(WebhookError::Required {
+            field: "auth_credentials",
+        }),
+    }
+}
+
+fn next_headers(
+    new: Vec<CustomHeader>,
+    old: &[CustomHeader],
+) -> Result<Vec<CustomHeader>, WebhookError> {
+    let unmask_one = |header: CustomHeader| {
+        let before = old
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case(&header.name));
+        let field = format!("custom_headers.{}", header.name);
+        let value = unmask(&field, header.value, before.map(|h| &h.value))?;
+        Ok(CustomHeader {
+            name: header.name,
+            value,
+        })
+    };
+    new.into_iter().map(unmask_one).collect()
+}
+
+fn next_scope(
+    scope: Option<Subaccounts>,
+    except: Option<Vec<u32>>,
+    old: &Subaccounts,
+) -> Result<Subaccounts, WebhookError> {
+    match (scope.unwrap_or_else(|| old.clone()), except) {
+        (Subaccounts::All { .. }, Some(except)) => Ok(Subaccounts::All { except }),
+        (_, Some(except)) if !except.is_empty() => Err(WebhookError::Combination {
+            field: "exception_subaccounts",
+            reason: "only goes with a webhook for the primary account and all subaccounts",
+        }),
+        (scope, _) => Ok(scope),
+    }
+}
+
+/// A secret, or the one before it where a client sent back the mask.
+fn unmask(field: &str, new: Secret, old: Option<&Secret>) -> Result<Secret, WebhookError> {
+    match (new.is_mask(), old) {
+        (false, _) => Ok(new),
+        (true, Some(old)) => Ok(old.clone()),
+        (true, None) => Err(WebhookError::invalid(
+            field,
+            "is the mask that stands for a secret in answers, and there is none to keep",
+        )),
     }
 }
