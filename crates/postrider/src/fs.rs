@@ -4,6 +4,7 @@
 mod real;
 
 pub use real::RealFs;
+pub(crate) use real::above_stdio;
 
 use std::io;
 use std::path::{Path, PathBuf};

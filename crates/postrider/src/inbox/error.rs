@@ -1,5 +1,6 @@
-//! What can go wrong with the inbox.
+//! What can go wrong with an inbox.
 
+use crate::event::MAX_TEXT;
 use rustix::io::Errno;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub struct InboxError {
 }
 
 /// What is wrong with an inbox.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The directory isn't there: the engine was never started, or its inbox is off.
@@ -25,8 +26,8 @@ pub enum Problem {
     /// A link, a file, or something else stands where the directory should.
     #[error("not a directory (links are not followed)")]
     NotADirectory,
-    /// The directory belongs to neither root nor the data directory's owner.
-    #[error("owned by user {owner}, expected root or user {expected}, the data directory's owner")]
+    /// The directory belongs to neither root nor the data directory's owner, the engine's user.
+    #[error("owned by user {owner}, expected root or user {expected}, who owns the data directory")]
     DirectoryOwner {
         /// Its owner.
         owner: u32,
@@ -39,14 +40,14 @@ pub enum Problem {
         /// Its mode.
         mode: u32,
     },
-    /// This user may not write here: not in the inbox's group.
-    #[error("permission denied; the user must be in group {group}")]
+    /// This user may not get in, or may not give its files the directory's group.
+    #[error("permission denied: the user must belong to the group of the inbox{}", group.map(|g| format!(", {g}")).unwrap_or_default())]
     Denied {
-        /// The directory's group.
-        group: u32,
+        /// That group, where it could be seen.
+        group: Option<u32>,
     },
-    /// The name doesn't belong to a plain file of our own.
-    #[error("file {file:016x}.inbox refused: {why}")]
+    /// A name that should be one of our files isn't.
+    #[error("{file:016x}.inbox refused: {why}")]
     Refused {
         /// The file's id.
         file: u64,
@@ -55,7 +56,7 @@ pub enum Problem {
     },
     /// Written by a later Postrider.
     #[error(
-        "file {file:016x}.inbox has format version {found}, this build knows up to {}",
+        "{file:016x}.inbox has format version {found}, this build knows up to {}",
         super::VERSION
     )]
     NewerVersion {
@@ -65,38 +66,42 @@ pub enum Problem {
         found: u32,
     },
     /// The inbox holds as much as it may: the engine is down or behind.
-    #[error("full: {bytes} bytes, limit {limit}; is the engine running?")]
+    #[error("full: {bytes} bytes, limit {limit} (inbox.max_bytes); is the engine running?")]
     Full {
         /// Bytes there.
         bytes: u64,
-        /// `inbox.max_bytes`.
+        /// The limit.
         limit: u64,
     },
-    /// Only a part was written: disk full, or a limit of this process on file sizes. The part is
-    /// skipped by readers; the event is not recorded.
-    #[error("only {written} of {wanted} bytes written: {errno}")]
+    /// This process may not write files as long as needed; a write would raise SIGXFSZ.
+    #[error("this process may write files of {limit} bytes only (RLIMIT_FSIZE)")]
+    FileSizeLimit {
+        /// Its limit.
+        limit: u64,
+    },
+    /// Only a part got in, most likely the disk is full. Readers pass over the part; the event is
+    /// not recorded.
+    #[error("only {written} of {wanted} bytes could be written; is the disk full?")]
     Short {
         /// Bytes that got in.
         written: usize,
         /// The record's size.
         wanted: usize,
-        /// What the system said when asked for the rest.
-        errno: Errno,
     },
     /// The text is longer than an event may be.
-    #[error("event of {bytes} bytes, limit {}", super::MAX_TEXT)]
+    #[error("event of {bytes} bytes, limit {MAX_TEXT}")]
     TooLong {
         /// Its bytes.
         bytes: usize,
     },
-    /// Somebody holds the file's lock and isn't done.
-    #[error("file {file:016x}.inbox is locked by another process")]
+    /// Somebody holds a file's lock and isn't done.
+    #[error("{file:016x}.inbox is locked by another process")]
     Busy {
         /// The file's id.
         file: u64,
     },
     /// The group asked for isn't known.
-    #[error("group unknown; give a name from /etc/group or a number")]
+    #[error("unknown group; give a name from /etc/group or a number")]
     UnknownGroup,
     /// The system refused.
     #[error("{doing}: {errno}")]
@@ -106,4 +111,10 @@ pub enum Problem {
         /// The system's answer.
         errno: Errno,
     },
+}
+
+impl Problem {
+    pub(super) fn os(doing: &'static str) -> impl FnOnce(Errno) -> Problem {
+        move |errno| Problem::Os { doing, errno }
+    }
 }

@@ -22,6 +22,8 @@ mod dir;
 mod error;
 mod format;
 #[cfg(feature = "engine")]
+mod scan;
+#[cfg(feature = "engine")]
 mod taker;
 #[cfg(feature = "engine")]
 mod watch;
@@ -29,13 +31,12 @@ mod writer;
 
 pub use dir::{DIR_NAME, init};
 pub use error::{InboxError, Problem};
-pub use format::{MAX_TEXT, VERSION};
+pub use format::VERSION;
 #[cfg(feature = "engine")]
 pub use taker::{Taken, Taker, TakerConfig, TakerStats};
 #[cfg(feature = "engine")]
 pub use watch::{Watch, Woken};
 pub use writer::Writer;
 
-/// The `type_id` of an event whose type is not in the catalogue: the engine finds category and type
-/// at the beginning of the text.
-pub const CUSTOM_TYPE: u16 = 0xFFFF;
+/// What all files together may hold where no engine has said otherwise, bytes.
+pub const DEFAULT_MAX_BYTES: u64 = 1024 * 1024 * 1024;
