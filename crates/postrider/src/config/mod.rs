@@ -142,6 +142,9 @@ impl Config {
     pub fn log_keep_for(&self) -> Duration {
         Duration::from_secs(self.number("log.keep_days") * 86_400)
     }
+    pub fn log_sync(&self) -> Duration {
+        Duration::from_millis(self.number("log.sync_ms"))
+    }
     pub fn events_custom(&self) -> &[(String, String)] {
         match self.value("events.custom") {
             Value::CustomTypes(list) => list,

@@ -233,6 +233,12 @@ pub static TABLE: &[Key] = &[
         "Most connections open at once to all targets.",
     ),
     engine(
+        "log.sync_ms",
+        number(Unit::Millis, 1, 60_000),
+        "1000",
+        "What was written is on stable storage after this long, even when nobody waits for it.",
+    ),
+    engine(
         "history.keep_hours",
         number(Unit::Hours, 1, 8760),
         "24",
