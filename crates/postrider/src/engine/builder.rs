@@ -1,0 +1,347 @@
+//! Opening an engine: each part in the order in which the next needs it.
+
+use super::error::OpenError;
+use super::live::Live;
+use super::lock::{DirLock, make_dir};
+use super::shared::{Counters, Logger, LoggerSlot, Severity, Shared};
+use super::writer::Writer;
+use super::{Engine, sync, thread};
+use crate::config::{Config, ConfigError, Keep, Policy};
+use crate::deliver::{self, Deliverer};
+use crate::event::{Schema, TypeId, WantedSet};
+use crate::fork;
+use crate::fs::{Fs, RealFs};
+use crate::inbox::{self, Taker, TakerConfig, Watch, Woken};
+use crate::journal;
+use crate::log::{self, LogConfig};
+use crate::queue::{self, FullPolicy, QueueError, Watermark};
+use crate::store::Store;
+use crate::time::{Clock, SystemClock};
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// How an engine is to be opened.
+///
+/// ```no_run
+/// use postrider::engine::Engine;
+/// use postrider::event::{Event, fields, types};
+///
+/// let engine = Engine::builder().data_dir("/var/lib/postrider").start()?;
+/// engine.push(&Event::new(types::DELIVERY).str(fields::RCPT_TO, "alice@example.com"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Builder {
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) memory: bool,
+    pub(super) config: Config,
+    pub(super) logger: Option<Logger>,
+}
+
+impl Builder {
+    /// Keeps log, journal and store in this directory, which is made if missing. One engine a
+    /// directory.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(dir.into());
+        self.memory = false;
+        self
+    }
+
+    /// Keeps nothing on disk: what is not delivered when the process ends is lost, and the levels
+    /// `written` and `synced` are refused.
+    pub fn memory(mut self) -> Self {
+        self.data_dir = None;
+        self.memory = true;
+        self
+    }
+
+    /// Sets one key of `docs/configuration.md`.
+    ///
+    /// # Errors
+    /// The key is unknown or the value not allowed; the text says what is.
+    pub fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
+        self.config.set(key, value)?;
+        Ok(self)
+    }
+
+    /// Replaces all settings.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where the engine's lines go; without it, nowhere. Called from any thread.
+    pub fn logger(mut self, logger: impl Fn(Severity, &str) + Send + Sync + 'static) -> Self {
+        self.logger = Some(Arc::new(logger));
+        self
+    }
+
+    /// Opens the data directory, recovers what a former life left, and starts the threads.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the part, the path and the reason; nothing is left running.
+    pub fn start(self) -> Result<Engine, OpenError> {
+        Ok(Engine::from_live(self.open()?))
+    }
+
+    pub(super) fn open(self) -> Result<Live, OpenError> {
+        let again = self.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (dir, lock) = match (&self.data_dir, self.memory) {
+            (_, true) => (None, None),
+            (None, false) => return Err(OpenError::NoDataDir),
+            (Some(dir), false) => {
+                let dir = make_dir(dir)?;
+                let lock = DirLock::take(&dir)?;
+                (Some(dir), Some(lock))
+            }
+        };
+        let config = self.config;
+        let say = {
+            let logger = self.logger.clone();
+            move |severity, line: &str| {
+                if let Some(logger) = &logger {
+                    logger(severity, line);
+                }
+            }
+        };
+
+        let fs: Arc<dyn Fs> = Arc::new(RealFs);
+        let store = match &dir {
+            Some(dir) => Store::open(&*fs, dir)?,
+            None => Store::memory()?,
+        };
+        let schema = Arc::new(open_schema(&config, &store)?);
+
+        let (journal, state) = match &dir {
+            Some(dir) => {
+                let (journal, recovered) =
+                    journal::open(&dir.join("journal"), fs.clone(), clock.clone())?;
+                if recovered.holes > 0 || recovered.checkpoint_damaged {
+                    say(
+                        Severity::Warning,
+                        &format!(
+                            "journal: {} damaged places passed over, checkpoint damaged: {}",
+                            recovered.holes, recovered.checkpoint_damaged
+                        ),
+                    );
+                }
+                (Some(journal), recovered.state)
+            }
+            None => (None, journal::State::default()),
+        };
+        let (log_writer, log, recovery) = log::open(
+            log_config(&config, dir.as_deref(), &fs, &clock),
+            state.next_offset(),
+        )?;
+        if recovery.holes > 0 || recovery.damaged_frames > 0 || recovery.damaged > 0 {
+            say(
+                Severity::Warning,
+                &format!("log: recovered with damage: {recovery:?}"),
+            );
+        }
+
+        let taker = match &dir {
+            Some(dir) if config.inbox_enabled() => {
+                let group = config.inbox_group();
+                let path = inbox::init(dir, (!group.is_empty()).then_some(group))?;
+                let taker = Taker::open(
+                    &path,
+                    &recovery.inbox_positions,
+                    clock.clone(),
+                    TakerConfig {
+                        max_bytes: config.inbox_max_bytes(),
+                        ..TakerConfig::default()
+                    },
+                )?;
+                Some((path, taker))
+            }
+            _ => None,
+        };
+        let watch = match &taker {
+            Some((path, _)) => {
+                let what = "watch the inbox";
+                let watch =
+                    Watch::open(path).map_err(|source| OpenError::System { what, source })?;
+                Some(Arc::new(watch))
+            }
+            None => None,
+        };
+
+        let (queue, drain) = queue::queue(queue_bytes(&config)).map_err(|e| OpenError::System {
+            what: "make the queue",
+            source: match e {
+                QueueError::Map { source, .. } => source,
+                other => io::Error::other(other.to_string()),
+            },
+        })?;
+        let webhooks = store.webhooks()?;
+
+        let shared = Arc::new(Shared {
+            born: fork::generation(),
+            data_dir: dir,
+            clock: clock.clone(),
+            logger: LoggerSlot::new(self.logger),
+            schema: schema.clone(),
+            wanted: Arc::new(WantedSet::new()),
+            queue,
+            full_policy: match config.queue_policy() {
+                Policy::Fail => FullPolicy::Fail,
+                Policy::Drop => FullPolicy::Drop,
+                Policy::Wait => FullPolicy::Wait(config.queue_wait()),
+            },
+            drained: Watermark::new(0),
+            log: log.clone(),
+            store,
+            deliverer: OnceLock::new(),
+            syncs: sync::SyncCalls::default(),
+            stopping: AtomicBool::new(false),
+            abandon: AtomicBool::new(false),
+            writer_ended: AtomicBool::new(false),
+            inbox_changed: AtomicBool::new(true),
+            inbox_stats: Mutex::default(),
+            counters: Counters::default(),
+            changes: Mutex::default(),
+            config,
+        });
+        let deliverer = Deliverer::spawn(deliver_parts(&shared, journal, state, webhooks)?)
+            .map_err(|e| OpenError::Http(e.to_string()))?;
+        let _ = shared.deliverer.set(deliverer);
+
+        let spawn_failed = |source| OpenError::System {
+            what: "start a thread",
+            source,
+        };
+        let writer = Writer {
+            shared: shared.clone(),
+            drain,
+            log: log_writer,
+            inbox: taker.map(|(_, taker)| taker),
+            unsynced: VecDeque::new(),
+        };
+        let mut live = Live::new(again, shared.clone(), lock, watch.clone());
+        live.writer =
+            Some(thread::spawn("postrider-writer", || writer.run()).map_err(spawn_failed)?);
+        if !shared.is_memory() {
+            let shared = shared.clone();
+            live.sync = Some(
+                thread::spawn("postrider-sync", move || sync::run(&shared))
+                    .map_err(spawn_failed)?,
+            );
+        }
+        if let Some(watch) = watch {
+            let body = move || watch_inbox(&watch, &shared);
+            live.watcher = Some(thread::spawn("postrider-watch", body).map_err(spawn_failed)?);
+        }
+        Ok(live)
+    }
+}
+
+/// The queue's capacity is a power of two; a setting in between gets the next one.
+fn queue_bytes(config: &Config) -> usize {
+    usize::try_from(config.queue_bytes())
+        .unwrap_or(queue::MAX_CAPACITY)
+        .next_power_of_two()
+}
+
+/// The catalogue, the custom types that the store remembers, and those that the settings declare.
+fn open_schema(config: &Config, store: &Store) -> Result<Schema, OpenError> {
+    let schema = Schema::new(config.events_unknown_fields());
+    for (category, name) in config.events_custom() {
+        store.declare_type(category, name)?;
+    }
+    for custom in store.custom_types()? {
+        schema
+            .declare_as(TypeId(custom.id), &custom.category, &custom.name)
+            .map_err(OpenError::CustomType)?;
+    }
+    Ok(schema)
+}
+
+fn log_config(
+    config: &Config,
+    dir: Option<&Path>,
+    fs: &Arc<dyn Fs>,
+    clock: &Arc<dyn Clock>,
+) -> LogConfig {
+    LogConfig {
+        dir: dir.map(|dir| dir.join("log")),
+        segment_bytes: config.log_segment_bytes(),
+        max_bytes: config.log_max_bytes(),
+        memory_bytes: usize::try_from(config.log_memory_bytes()).unwrap_or(usize::MAX),
+        keep: match config.log_keep() {
+            Keep::All => config.log_keep_for(),
+            Keep::Wanted => Duration::ZERO,
+        },
+        fs: fs.clone(),
+        clock: clock.clone(),
+        ..LogConfig::in_memory()
+    }
+}
+
+fn deliver_parts(
+    shared: &Arc<Shared>,
+    journal: Option<journal::Journal>,
+    state: journal::State,
+    webhooks: Vec<crate::webhook::Webhook>,
+) -> Result<deliver::Parts, OpenError> {
+    let config = &shared.config;
+    let keep_all = config.log_keep() == Keep::All;
+    let wanted = shared.wanted.clone();
+    if keep_all {
+        wanted.want_all();
+    }
+    let log = shared.logger.get();
+    Ok(deliver::Parts {
+        log: shared.log.clone(),
+        journal,
+        state,
+        webhooks,
+        schema: shared.schema.clone(),
+        settings: super::settings::deliver(config),
+        http: super::settings::http(config)?,
+        wanted: Box::new(move |types| {
+            if !keep_all {
+                wanted.replace(types.iter().map(TypeId));
+            }
+        }),
+        notice: Box::new(move |notice| {
+            if let Some(log) = &log {
+                log(notice_severity(notice), &notice.to_string());
+            }
+        }),
+        clock: shared.clock.clone(),
+    })
+}
+
+fn notice_severity(notice: &deliver::Notice) -> Severity {
+    match notice {
+        deliver::Notice::Up { .. } => Severity::Info,
+        deliver::Notice::Held { .. } => Severity::Error,
+        _ => Severity::Warning,
+    }
+}
+
+/// The watch thread: any append to the inbox wakes the writer.
+fn watch_inbox(watch: &Watch, shared: &Arc<Shared>) {
+    loop {
+        match watch.wait() {
+            Ok(Woken::Written) => {
+                shared.inbox_changed.store(true, Ordering::Release);
+                shared.queue.wake();
+            }
+            Ok(Woken::Stopped) => return,
+            Err(e) => {
+                shared.say(
+                    Severity::Error,
+                    &format!("inbox: cannot wait for changes: {e}"),
+                );
+                return;
+            }
+        }
+    }
+}

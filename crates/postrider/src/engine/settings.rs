@@ -1,0 +1,49 @@
+//! The configuration as the parts want it.
+
+use super::error::OpenError;
+use crate::config::Config;
+use crate::deliver::{Pace, Retry, Settings};
+use crate::http;
+
+pub(super) fn deliver(config: &Config) -> Settings {
+    Settings {
+        pace: Pace {
+            max_events: config.batch_max_events(),
+            max_bytes: config.batch_max_bytes(),
+            linger: config.batch_linger(),
+            in_flight: config.batch_in_flight(),
+            ..Pace::default()
+        },
+        retry: Retry {
+            schedule: config.retry_schedule(),
+            jitter: config.retry_jitter(),
+            give_up_after: config.retry_give_up_after(),
+            retry_after_max: config.retry_after_max(),
+        },
+        dead_keep: config.dead_keep(),
+        history_keep: config.history_keep(),
+        attempt_timeout: config.http_timeout(),
+        ..Settings::default()
+    }
+}
+
+pub(super) fn http(config: &Config) -> Result<http::Config, OpenError> {
+    let allow = config
+        .http_allow_target()
+        .iter()
+        .map(|allow| allow.to_string().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|e: http::PolicyError| OpenError::Http(e.to_string()))?;
+    let ca_file = config.http_ca_file();
+    let mut out = http::Config {
+        connect_timeout: config.http_connect_timeout(),
+        max_connections: config.http_max_connections() as usize,
+        policy: http::Policy { allow },
+        ca_file: (!ca_file.is_empty()).then(|| ca_file.into()),
+        ..http::Config::default()
+    };
+    if !config.http_user_agent().is_empty() {
+        out.user_agent = config.http_user_agent().to_owned();
+    }
+    Ok(out)
+}

@@ -1,0 +1,147 @@
+//! Webhooks: tested, kept, in force, in this order.
+
+use super::{Engine, Shared};
+use crate::deliver::{Deliverer, PutError, Stopped};
+use crate::webhook::{
+    Activity, BatchStatus, TestFailure, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
+};
+use uuid::Uuid;
+
+/// What a test POST carries: one event with nothing in it.
+const TEST_BODY: &[u8] = br#"[{"msys":{}}]"#;
+
+impl Engine {
+    /// POSTs a test to the target, then keeps the webhook; when this returns, pushes see it.
+    ///
+    /// # Errors
+    /// [`WebhookError::TestFailed`] carries the receiver's answer; nothing is created then.
+    pub fn create_webhook(&self, spec: WebhookSpec) -> Result<Webhook, WebhookError> {
+        let shared = self.shared();
+        let webhook = spec.into_webhook(Uuid::new_v4(), shared.clock.now().unix_ms);
+        let deliverer = deliverer(self)?;
+        test(deliverer, &webhook, TEST_BODY)?;
+        keep(shared, deliverer, &webhook)?;
+        Ok(webhook)
+    }
+
+    /// Changes a webhook; a changed target is tested first. Batches already formed go where they
+    /// were formed for.
+    ///
+    /// # Errors
+    /// As for [`create_webhook`](Self::create_webhook); nothing is changed then.
+    pub fn update_webhook(&self, id: Uuid, patch: WebhookPatch) -> Result<Webhook, WebhookError> {
+        let shared = self.shared();
+        let _one_at_a_time = shared.changes.lock();
+        let before = stored(shared, id)?;
+        let after = patch.apply(&before, shared.clock.now().unix_ms)?;
+        let deliverer = deliverer(self)?;
+        if after.target != before.target {
+            test(deliverer, &after, TEST_BODY)?;
+        }
+        keep(shared, deliverer, &after)?;
+        Ok(after)
+    }
+
+    /// Ends a webhook: no new batches; those formed are still delivered, the rest is dropped and
+    /// counted. With `purge`, those formed are dropped too.
+    pub fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), WebhookError> {
+        let shared = self.shared();
+        if !shared.store.delete_webhook(id)? {
+            return Err(WebhookError::NotFound(id));
+        }
+        deliverer(self)?.delete_webhook(id, purge).map_err(stopped)
+    }
+
+    /// One webhook, and how its POSTs fare.
+    pub fn webhook(&self, id: Uuid) -> Result<(Webhook, Activity), WebhookError> {
+        let webhook = stored(self.shared(), id)?;
+        let activity = self.activities().remove(&id).unwrap_or_default();
+        Ok((webhook, activity))
+    }
+
+    /// Every webhook, oldest first.
+    pub fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError> {
+        let mut activities = self.activities();
+        let mut webhooks: Vec<_> = self
+            .shared()
+            .store
+            .webhooks()?
+            .into_iter()
+            .map(|webhook| {
+                let activity = activities.remove(&webhook.id).unwrap_or_default();
+                (webhook, activity)
+            })
+            .collect();
+        webhooks.sort_by_key(|(webhook, _)| (webhook.created_ms, webhook.id));
+        Ok(webhooks)
+    }
+
+    /// POSTs `body`, a JSON array, to a webhook's target with its credentials.
+    pub fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError> {
+        let webhook = stored(self.shared(), id)?;
+        test(deliverer(self)?, &webhook, body)
+    }
+
+    /// A webhook's recent batches, newest first: those that failed or were retried, and with `all`
+    /// also those that were taken at the first attempt.
+    pub fn batch_status(
+        &self,
+        id: Uuid,
+        limit: usize,
+        _all: bool,
+    ) -> Result<Vec<BatchStatus>, WebhookError> {
+        stored(self.shared(), id)?;
+        deliverer(self)?.batch_status(id, limit).map_err(stopped)
+    }
+
+    fn activities(&self) -> std::collections::BTreeMap<Uuid, Activity> {
+        let books = deliverer(self).ok().and_then(|d| d.books().ok());
+        books
+            .unwrap_or_default()
+            .webhooks
+            .into_iter()
+            .map(|(id, books)| (id, books.activity))
+            .collect()
+    }
+}
+
+fn stored(shared: &Shared, id: Uuid) -> Result<Webhook, WebhookError> {
+    shared.store.webhook(id)?.ok_or(WebhookError::NotFound(id))
+}
+
+fn deliverer(engine: &Engine) -> Result<&Deliverer, WebhookError> {
+    if engine.is_child() {
+        return Err(WebhookError::Stopped(
+            "this is a forked child; webhooks are changed in the process that opened the engine",
+        ));
+    }
+    let deliverer = engine.shared().deliverer.get();
+    deliverer.ok_or(WebhookError::Stopped("it is closing"))
+}
+
+fn test(deliverer: &Deliverer, webhook: &Webhook, body: &[u8]) -> Result<TestPost, WebhookError> {
+    let answer = deliverer.test_post(webhook, body.to_vec());
+    answer
+        .and_then(TestPost::judge)
+        .map_err(|e: TestFailure| WebhookError::TestFailed(e))
+}
+
+/// Into the store first: a webhook that was answered for must be there after a crash.
+fn keep(shared: &Shared, deliverer: &Deliverer, webhook: &Webhook) -> Result<(), WebhookError> {
+    shared.store.put_webhook(webhook)?;
+    deliverer.put_webhook(webhook.clone()).map_err(|e| match e {
+        PutError::Stopped(e) => stopped(e),
+        PutError::UnknownType(name) => WebhookError::Invalid {
+            field: "events".to_owned(),
+            reason: format!("names '{name}', which is not an event type"),
+        },
+        other => WebhookError::Invalid {
+            field: "target".to_owned(),
+            reason: other.to_string(),
+        },
+    })
+}
+
+fn stopped(_: Stopped) -> WebhookError {
+    WebhookError::Stopped("its deliver thread has ended")
+}

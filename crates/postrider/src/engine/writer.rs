@@ -1,0 +1,197 @@
+//! The writer thread: what producers pushed and other processes put into the inbox becomes frames
+//! of the log.
+//!
+//! It takes all that is there, appends it with one write, says so, and looks again; only when
+//! nothing is there does it sleep. So batches are as big as the load makes them, without a timer.
+//! An append that fails keeps its frame: the log's state, not the events, is what must change
+//! (space returns, the deliverer releases), and meanwhile the queue fills and its policy speaks.
+
+use super::marks::Marks as _;
+use super::shared::{Counters, Severity, Shared};
+use crate::event::{Entry, TypeId, type_of_text};
+use crate::inbox::Taker;
+use crate::log::{FRAME_BYTES, FrameBuilder, LogError, LogWriter};
+use crate::queue::Drain;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Pause before an append that the disk refused is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+/// An idle writer looks at the inbox this often even when no notice came.
+const INBOX_LOOK: Duration = Duration::from_secs(10);
+
+/// What the writer thread owns.
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) drain: Drain,
+    pub(crate) log: LogWriter,
+    pub(crate) inbox: Option<Taker>,
+    /// Inbox positions in frames that are not synced yet, with the offset behind the frame.
+    pub(crate) unsynced: VecDeque<(u64, Vec<(u64, u64)>)>,
+}
+
+impl Writer {
+    /// Runs until the engine stops and the queue is empty.
+    pub(crate) fn run(mut self) {
+        let mut frame = self.log.frame();
+        loop {
+            let stopping = self.shared.stopping.load(Ordering::Acquire);
+            let drained = self
+                .drain
+                .drain(FRAME_BYTES, |entry, text| frame.push(entry, text));
+            let positions = self.take_inbox(&mut frame);
+            if !frame.is_empty() || !positions.is_empty() {
+                if !self.append(&mut frame, positions) {
+                    break;
+                }
+                self.shared.drained.advance(drained.position);
+            } else if stopping {
+                break;
+            } else {
+                self.sleep();
+            }
+            self.delete_synced();
+        }
+        self.shared.writer_ended.store(true, Ordering::Release);
+        self.shared.drained.nudge();
+    }
+
+    fn sleep(&self) {
+        let shared = &self.shared;
+        let looks = if self.inbox.is_some() {
+            INBOX_LOOK
+        } else {
+            Duration::MAX
+        };
+        self.drain.sleep(looks, || {
+            shared.stopping.load(Ordering::Acquire)
+                || shared.inbox_changed.load(Ordering::Acquire)
+                || self.oldest_is_synced()
+        });
+    }
+
+    /// Appends until it succeeds; false when the log is poisoned or the engine's close ran out of time.
+    fn append(&mut self, frame: &mut FrameBuilder, positions: Vec<(u64, u64)>) -> bool {
+        let mut complained = false;
+        loop {
+            match self.log.append(frame) {
+                Ok(appended) => {
+                    self.shared.syncs.written();
+                    self.shared.wake_deliverer();
+                    if !positions.is_empty() {
+                        self.unsynced.push_back((appended.written_end, positions));
+                    }
+                    if complained {
+                        self.shared
+                            .say(Severity::Info, "log: writing goes on after a failure");
+                    }
+                    return true;
+                }
+                Err(e) => {
+                    let full = matches!(e, LogError::Full { .. });
+                    if !full {
+                        Counters::add(&self.shared.counters.append_failures, 1);
+                    }
+                    if !complained {
+                        complained = true;
+                        let severity = if full {
+                            Severity::Warning
+                        } else {
+                            Severity::Error
+                        };
+                        self.shared.say(severity, &e.to_string());
+                    }
+                    if self.shared.abandon.load(Ordering::Acquire)
+                        || matches!(e, LogError::SyncFailed { .. })
+                    {
+                        return false;
+                    }
+                    self.shared.wake_deliverer();
+                    if !full {
+                        std::thread::sleep(RETRY);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts what the inbox holds into the frame; the positions taken, empty if nothing was.
+    fn take_inbox(&mut self, frame: &mut FrameBuilder) -> Vec<(u64, u64)> {
+        let shared = &self.shared;
+        let Some(taker) = &mut self.inbox else {
+            return Vec::new();
+        };
+        if !shared.inbox_changed.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let taken = taker.take(FRAME_BYTES, |entry, text| {
+            let Some(entry) = resolve(shared, entry, text) else {
+                Counters::add(&shared.counters.inbox_unknown_type, 1);
+                return true;
+            };
+            if !shared.wanted.contains(TypeId(entry.type_id)) {
+                Counters::add(&shared.counters.unwanted, 1);
+                return true;
+            }
+            frame.push(&entry, text)
+        });
+        *shared
+            .inbox_stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = taker.stats();
+        match taken {
+            Ok(taken) => {
+                if taken.more {
+                    shared.inbox_changed.store(true, Ordering::Release);
+                }
+                for &(file, position) in &taken.positions {
+                    frame.inbox_position(file, position);
+                }
+                taken.positions
+            }
+            Err(e) => {
+                shared.say(Severity::Error, &e.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    fn oldest_is_synced(&self) -> bool {
+        let synced = self.shared.log.synced().load();
+        self.unsynced.front().is_some_and(|(end, _)| *end <= synced)
+    }
+
+    /// Lets the inbox delete the files whose events are as durable as they were there.
+    fn delete_synced(&mut self) {
+        while self.oldest_is_synced() {
+            let Some((_, positions)) = self.unsynced.pop_front() else {
+                return;
+            };
+            let Some(taker) = &mut self.inbox else { return };
+            if let Err(e) = taker.committed(&positions) {
+                self.shared.say(Severity::Warning, &e.to_string());
+            }
+            let there = taker.positions();
+            for (file, _) in positions {
+                if !there.iter().any(|&(left, _)| left == file) {
+                    self.log.forget_inbox(file);
+                }
+            }
+        }
+    }
+}
+
+/// Finds the type of an event whose writer knew no number for it.
+fn resolve(shared: &Shared, entry: &Entry, text: &[u8]) -> Option<Entry> {
+    if entry.type_id != TypeId::IN_TEXT.0 {
+        return shared
+            .schema
+            .type_name(TypeId(entry.type_id))
+            .map(|_| *entry);
+    }
+    let type_id = type_of_text(&shared.schema, text)?.0;
+    Some(Entry { type_id, ..*entry })
+}
