@@ -1,5 +1,7 @@
 //! A request and its response, as whoever mounts the API sees them.
 
+use serde_json::{Value, json};
+
 /// One request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
@@ -20,7 +22,13 @@ impl Request {
             .headers
             .iter()
             .filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named.next().map(|(_, value)| value.as_str())
+        named.next().map(|(_, value)| value.trim())
+    }
+
+    pub(crate) fn path_and_query(&self) -> (&str, &str) {
+        self.path_and_query
+            .split_once('?')
+            .unwrap_or((&self.path_and_query, ""))
     }
 }
 
@@ -31,8 +39,36 @@ pub struct Response {
     pub status: u16,
     /// Names in lower case; `content-length` is left to whoever sends it.
     pub headers: Vec<(String, String)>,
-    /// The whole body.
+    /// The whole body: JSON, or nothing.
     pub body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn json(status: u16, body: &Value) -> Response {
+        Response {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// A success in the contract's envelope.
+    pub(crate) fn results(results: impl Into<Value>) -> Response {
+        Response::json(200, &json!({"results": results.into()}))
+    }
+
+    pub(crate) fn no_content() -> Response {
+        Response {
+            status: 204,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Response {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
 }
 
 /// Who asks.

@@ -1,0 +1,135 @@
+//! Who asks, and what they may do.
+
+use crate::failure::Failure;
+use crate::message::{Caller, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use postrider::store::{Grant, Grants, Store};
+use postrider::webhook::{Subaccounts, Webhook};
+
+/// The header that names the subaccount a call is for.
+const SUBACCOUNT: &str = "x-msys-subaccount";
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) grants: Grants,
+    /// The one subaccount that it may act for; `None`: any.
+    pub(crate) bound_to: Option<u32>,
+}
+
+/// What a call is about: everything, or one subaccount (0: the primary account).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View(Option<u32>);
+
+impl Identity {
+    pub(crate) fn of(
+        request: &Request,
+        caller: Caller,
+        store: &Store,
+    ) -> Result<Identity, Failure> {
+        if caller == Caller::Host {
+            return Ok(Identity {
+                grants: Grants::all(),
+                bound_to: None,
+            });
+        }
+        let presented = request.header("authorization").and_then(key_text);
+        let presented = presented.ok_or(Failure::Unauthorized)?;
+        let key = store
+            .authenticate(&presented)?
+            .ok_or(Failure::Unauthorized)?;
+        Ok(Identity {
+            grants: key.grants,
+            bound_to: key.subaccount,
+        })
+    }
+
+    /// The same, if it has `grant`.
+    pub(crate) fn with(self, grant: Grant) -> Result<Identity, Failure> {
+        match self.grants.contains(grant) {
+            true => Ok(self),
+            false => Err(Failure::NotGranted(grant)),
+        }
+    }
+
+    /// What the request is about, by its header and by what the key is bound to.
+    pub(crate) fn view(self, request: &Request) -> Result<View, Failure> {
+        let asked = match request.header(SUBACCOUNT) {
+            None => None,
+            Some(text) => Some(subaccount(text).ok_or(Failure::BadSubaccount)?),
+        };
+        match (self.bound_to, asked) {
+            (Some(own), Some(other)) if own != other => Err(Failure::OtherSubaccount(own)),
+            (own, asked) => Ok(View(own.or(asked))),
+        }
+    }
+}
+
+impl View {
+    /// The scope of a webhook created in it.
+    pub(crate) fn scope(self) -> Subaccounts {
+        match self.0 {
+            None => Subaccounts::default(),
+            Some(0) => Subaccounts::Primary,
+            Some(n) => Subaccounts::One(n),
+        }
+    }
+
+    /// Whether a webhook is to be seen in it.
+    pub(crate) fn shows(self, webhook: &Webhook) -> bool {
+        self.0.is_none() || webhook.scope == self.scope()
+    }
+}
+
+/// A signed 32-bit number that is not negative.
+fn subaccount(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let n = digits.then(|| text.parse().ok())?;
+    n.filter(|n| i32::try_from(*n).is_ok())
+}
+
+/// The key in an `Authorization` header: its raw text, or the user name of HTTP Basic (RFC 7617)
+/// with an empty password.
+fn key_text(value: &str) -> Option<String> {
+    let Some((scheme, encoded)) = value.split_once(' ') else {
+        return Some(value.to_owned());
+    };
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    match decoded.split_once(':') {
+        Some((key, "")) => Some(key.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_raw_or_as_basic_user() {
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        assert_eq!(key_text("abc").as_deref(), Some("abc"));
+        assert_eq!(key_text(&basic("abc:")).as_deref(), Some("abc"));
+        assert_eq!(
+            key_text(&basic("abc:").replace("Basic", "basic")).as_deref(),
+            Some("abc")
+        );
+        assert_eq!(key_text(&basic("abc:password")), None);
+        assert_eq!(key_text(&basic("abc")), None);
+        assert_eq!(key_text("Basic ???"), None);
+        assert_eq!(key_text("Bearer abc"), None);
+    }
+
+    #[test]
+    fn a_subaccount_is_a_number() {
+        assert_eq!(subaccount("0"), Some(0));
+        assert_eq!(subaccount("2147483647"), Some(i32::MAX as u32));
+        for bad in ["", "-1", "+1", "1.0", "2147483648", "master"] {
+            assert_eq!(subaccount(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The JSON that answers show.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use postrider::store::ApiKey;
+use postrider::webhook::{Activity, Auth, BatchStatus, Secret, Subaccounts, TestPost, Webhook};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// How an answer shows what it could show in several ways.
+pub(crate) struct Style {
+    /// The zone of `last_successful` and `last_failure`.
+    pub(crate) timezone: TimeZone,
+    /// Secrets as they are, instead of the mask.
+    pub(crate) echo_secrets: bool,
+}
+
+impl Style {
+    fn secret(&self, secret: &Secret) -> Value {
+        let text = secret.expose();
+        // That there is none is no secret.
+        let show = self.echo_secrets || text.is_empty();
+        if show {
+            text.into()
+        } else {
+            Secret::MASK.into()
+        }
+    }
+
+    fn time(&self, ms: u64) -> Value {
+        let zoned = timestamp(ms).to_zoned(self.timezone.clone());
+        zoned.strftime("%Y-%m-%d %H:%M:%S").to_string().into()
+    }
+}
+
+/// A webhook in a list: with `subaccount_id` 0 for the primary account, and a link to itself.
+pub(crate) fn listed(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
+    let mut view = object(webhook, activity, style);
+    if webhook.scope == Subaccounts::Primary {
+        view["subaccount_id"] = 0.into();
+    }
+    view["links"] = json!([link_webhook(webhook.id)]);
+    view
+}
+
+/// A webhook alone, with links to what can be done with it.
+pub(crate) fn single(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
+    let mut view = object(webhook, activity, style);
+    view["links"] = json!([link_validate(webhook.id), link_batches(webhook.id)]);
+    view
+}
+
+/// The answer to a create call.
+pub(crate) fn created(id: Uuid) -> Value {
+    json!({"id": id.to_string(), "links": [link_webhook(id)]})
+}
+
+/// The answer to an update call.
+pub(crate) fn updated(id: Uuid) -> Value {
+    json!({"id": id.to_string(), "links": [link_validate(id)]})
+}
+
+fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
+    let headers = webhook.custom_headers.iter();
+    let headers = headers
+        .map(|h| (h.name.clone(), style.secret(&h.value)))
+        .collect();
+    let mut view = json!({
+        "id": webhook.id.to_string(),
+        "name": webhook.name,
+        "target": webhook.target,
+        "events": webhook.events,
+        "active": webhook.active,
+        "custom_headers": Value::Object(headers),
+        "auth_token": webhook.token.as_ref().map_or("".into(), |token| style.secret(token)),
+    });
+    match &webhook.auth {
+        Auth::None => view["auth_type"] = "none".into(),
+        Auth::Basic { username, password } => {
+            view["auth_type"] = "basic".into();
+            let password = style.secret(password);
+            view["auth_credentials"] = json!({"username": username, "password": password});
+        }
+    }
+    match &webhook.scope {
+        Subaccounts::All { except } if !except.is_empty() => {
+            // As text, as the contract's sample shows them.
+            let except: Vec<String> = except.iter().map(u32::to_string).collect();
+            view["exception_subaccounts"] = except.into();
+        }
+        Subaccounts::One(n) => view["subaccount_id"] = (*n).into(),
+        Subaccounts::All { .. } | Subaccounts::Primary => {}
+    }
+    let limits = limits(webhook);
+    if !limits.is_empty() {
+        view["limits"] = Value::Object(limits);
+    }
+    if let Some(ms) = activity.last_successful_ms {
+        view["last_successful"] = style.time(ms);
+    }
+    if let Some(ms) = activity.last_failure_ms {
+        view["last_failure"] = style.time(ms);
+    }
+    view
+}
+
+fn limits(webhook: &Webhook) -> Map<String, Value> {
+    let own = &webhook.limits;
+    [
+        ("batch_events", own.batch_events),
+        ("batch_bytes", own.batch_bytes),
+        ("linger_ms", own.linger_ms),
+        ("in_flight", own.in_flight),
+    ]
+    .into_iter()
+    .filter_map(|(name, limit)| Some((name.to_owned(), limit?.into())))
+    .collect()
+}
+
+fn link(id: Uuid, tail: &str, rel: &str, methods: &[&str]) -> Value {
+    json!({
+        "href": format!("/api/v1/webhooks/{id}{tail}"),
+        "rel": format!("urn.msys.webhooks.{rel}"),
+        "method": methods,
+    })
+}
+
+fn link_webhook(id: Uuid) -> Value {
+    link(id, "", "webhook", &["GET", "PUT"])
+}
+
+fn link_validate(id: Uuid) -> Value {
+    link(id, "/validate", "validate", &["POST"])
+}
+
+fn link_batches(id: Uuid) -> Value {
+    link(id, "/batch-status", "batches", &["GET"])
+}
+
+/// A receiver's answer. Of several headers by one name the values are joined (RFC 9110 §5.2).
+pub(crate) fn test_post(answer: &TestPost) -> Value {
+    let mut headers: Map<String, Value> = Map::new();
+    for (name, value) in &answer.headers {
+        let joined = match headers.get(name).and_then(Value::as_str) {
+            Some(before) => format!("{before}, {value}"),
+            None => value.clone(),
+        };
+        headers.insert(name.clone(), joined.into());
+    }
+    let body = String::from_utf8_lossy(&answer.body);
+    json!({"status": answer.status, "headers": headers, "body": body})
+}
+
+/// One batch; codes are text, as the contract has it since 2017.
+pub(crate) fn batch(batch: &BatchStatus) -> Value {
+    let mut view = json!({
+        "batch_id": batch.batch_id.to_string(),
+        "webhook_id": batch.webhook_id.to_string(),
+        "ts": iso(batch.ts_ms),
+        "attempts": batch.attempts,
+        "latency": batch.latency_ms,
+        "batch_size": batch.batch_size,
+    });
+    if let Some(code) = batch.response_code {
+        view["response_code"] = code.to_string().into();
+    }
+    if let Some(code) = &batch.failure_code {
+        view["failure_code"] = code.as_str().into();
+    }
+    view
+}
+
+/// An API key without its text.
+pub(crate) fn key(key: &ApiKey) -> Value {
+    let grants: Vec<&str> = key.grants.iter().map(|g| g.name()).collect();
+    let mut view = json!({
+        "id": key.id,
+        "label": key.label,
+        "short_key": key.short_key,
+        "grants": grants,
+        "created": iso(key.created_ms),
+    });
+    if let Some(n) = key.subaccount {
+        view["subaccount_id"] = n.into();
+    }
+    view
+}
+
+/// Milliseconds and `Z`, always 24 characters.
+fn iso(ms: u64) -> String {
+    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+fn timestamp(ms: u64) -> Timestamp {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
