@@ -40,6 +40,9 @@ pub use value::{Event, Field, FieldName, Value};
 pub use wanted::WantedSet;
 
 mod docs;
+#[cfg(test)]
+mod tests;
+
 pub use docs::{documentation, markdown, samples};
 
 /// What follows each event's text in the queue and in the log; `Entry::len` does not count it.
