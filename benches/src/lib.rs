@@ -1,1 +1,6 @@
-//! benches
+//! What the benchmarks share: the event that they push, a receiver that costs next to nothing, the
+//! yardstick, and figures.
+
+pub mod event;
+pub mod figures;
+pub mod sink;
