@@ -136,13 +136,8 @@ fn measure_engine(events: u64, mode: Mode) -> Run {
         .expect("settings")
         .start()
         .expect("an engine");
-    let spec = serde_json::json!({
-        "name": "bench",
-        "target": format!("http://{}/", sink.addr),
-        "events": ["delivery"],
-    });
-    let spec = WebhookSpec::from_json(&spec, |name| engine.schema().lookup(name).is_some())
-        .expect("a webhook");
+    let target = format!("http://{}/", sink.addr);
+    let spec = WebhookSpec::new("bench", &target, ["delivery"]);
     let id = engine.create_webhook(spec).expect("the sink answers").id;
     // The first use of each page is not what is measured.
     push(&engine, 20 * BATCH);

@@ -24,11 +24,8 @@ fn main() {
         .expect("settings")
         .start()
         .expect("an engine");
-    let spec = serde_json::json!({
-        "name": "bench", "target": format!("http://{}/", sink.addr), "events": ["delivery"],
-    });
-    let spec = WebhookSpec::from_json(&spec, |name| engine.schema().lookup(name).is_some())
-        .expect("a webhook");
+    let target = format!("http://{}/", sink.addr);
+    let spec = WebhookSpec::new("bench", &target, ["delivery"]);
     engine.create_webhook(spec).expect("the sink answers");
 
     let clock = sample(pushes, || true);

@@ -2,7 +2,7 @@
 
 use postrider::engine::{Engine, Level};
 use postrider::event::{Event, fields, types};
-use postrider::webhook::WebhookSpec;
+use postrider::webhook::{Subaccounts, WebhookSpec};
 use postrider_tests::receiver::{Receiver, Reply};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -61,7 +61,8 @@ fn an_event_arrives_in_the_contracts_json_with_its_headers() {
         "name": "test", "target": receiver.url("/hook?x=1"), "events": ["delivery"],
         "auth_token": "t0ken", "custom_headers": {"x-api-key": "abc"},
     });
-    let spec = WebhookSpec::from_json(&body, |n| engine.schema().lookup(n).is_some()).unwrap();
+    let known = |name: &str| engine.schema().lookup(name).is_some();
+    let spec = WebhookSpec::from_json(&body, Subaccounts::default(), &known).unwrap();
     let id = engine.create_webhook(spec).unwrap().id;
 
     let pushed = engine
@@ -269,7 +270,7 @@ fn a_failing_receiver_loses_nothing_and_delays_nobody() {
             .or_insert_with(|| post.body.clone());
         assert_eq!(*body, post.body, "batch {} changed", post.batch_id());
     }
-    let history = engine.batch_status(slow, 1000, false).unwrap();
+    let history = engine.batch_status(slow, 1000).unwrap();
     assert!(
         history
             .iter()

@@ -77,19 +77,13 @@ impl Engine {
     }
 
     /// POSTs `body`, a JSON array, to a webhook's target with its credentials.
-    pub fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError> {
+    pub fn validate_webhook(&self, id: Uuid, body: Vec<u8>) -> Result<TestPost, WebhookError> {
         let webhook = stored(self.shared(), id)?;
-        test(deliverer(self)?, &webhook, body)
+        test(deliverer(self)?, &webhook, &body)
     }
 
-    /// A webhook's recent batches, newest first: those that failed or were retried, and with `all`
-    /// also those that were taken at the first attempt.
-    pub fn batch_status(
-        &self,
-        id: Uuid,
-        limit: usize,
-        _all: bool,
-    ) -> Result<Vec<BatchStatus>, WebhookError> {
+    /// A webhook's recent batches, newest first: those that failed or were retried.
+    pub fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
         stored(self.shared(), id)?;
         deliverer(self)?.batch_status(id, limit).map_err(stopped)
     }

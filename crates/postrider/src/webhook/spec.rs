@@ -65,6 +65,26 @@ pub struct Credentials {
 }
 
 impl WebhookSpec {
+    /// A webhook with the contract's defaults: active, without authentication, events of every
+    /// account.
+    pub fn new<'a>(
+        name: &str,
+        target: &str,
+        events: impl IntoIterator<Item = &'a str>,
+    ) -> WebhookSpec {
+        WebhookSpec {
+            name: name.to_owned(),
+            target: target.to_owned(),
+            events: events.into_iter().map(str::to_owned).collect(),
+            active: true,
+            auth: Auth::None,
+            token: None,
+            custom_headers: Vec::new(),
+            scope: Subaccounts::default(),
+            limits: Limits::default(),
+        }
+    }
+
     /// Reads the body of a create call. `known` says whether an event type exists; `scope` is what
     /// the call's subaccount header asked for.
     pub fn from_json(
@@ -94,15 +114,8 @@ impl WebhookSpec {
             ));
         }
         let blank = WebhookSpec {
-            name: String::new(),
-            target: String::new(),
-            events: Vec::new(),
-            active: true,
-            auth: Auth::None,
-            token: None,
-            custom_headers: Vec::new(),
             scope,
-            limits: Limits::default(),
+            ..WebhookSpec::new("", "", [])
         };
         let whole = asked.apply(&blank.into_webhook(Uuid::nil(), 0), 0)?;
         Ok(WebhookSpec {
