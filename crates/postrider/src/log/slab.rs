@@ -1,0 +1,198 @@
+//! Memory for frames: large slabs, filled from the front, given back whole.
+//!
+//! A frame's bytes are written once and then read by many, while the next frame is
+//! written right behind them. So a slab has one filler, who alone touches what lies behind the
+//! fill mark, and any number of [`Piece`]s, who only read what lies before it. The last of them
+//! to go hands the slab back to its pool, whose pages are already there: on the machine that this
+//! was measured on, touching a fresh page costs more than copying into it.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+/// A slab holds the largest frame there can be, and many of the usual size.
+pub(super) const SLAB_BYTES: usize = 2 << 20;
+
+/// Keeps slabs that nobody uses, up to a number.
+pub(super) struct Pool {
+    free: Mutex<Vec<Box<[u8]>>>,
+    keep: usize,
+}
+
+impl Pool {
+    pub(super) fn new(keep: usize) -> Arc<Pool> {
+        Arc::new(Pool {
+            free: Mutex::new(Vec::new()),
+            keep,
+        })
+    }
+
+    /// A slab to fill, which may hold an earlier user's bytes.
+    pub(super) fn slab(self: &Arc<Self>) -> Filler {
+        let pooled = self.free.lock().expect("no panic under this lock").pop();
+        let bytes = pooled.unwrap_or_else(|| vec![0; SLAB_BYTES].into_boxed_slice());
+        Filler {
+            slab: Slab::new(bytes, Some(self.clone())),
+            at: 0,
+        }
+    }
+}
+
+struct Slab {
+    /// A leaked box; owned.
+    bytes: *mut [u8],
+    pool: Option<Arc<Pool>>,
+}
+
+// SAFETY: the slab owns its bytes, and which thread touches which of them follows the rule of this
+// module: behind the mark the one `Filler` (not `Clone`, and it writes only through `&mut`), before
+// it only readers.
+unsafe impl Send for Slab {}
+// SAFETY: as above.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    fn new(bytes: Box<[u8]>, pool: Option<Arc<Pool>>) -> Arc<Slab> {
+        Arc::new(Slab {
+            bytes: Box::into_raw(bytes),
+            pool,
+        })
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.bytes.cast()
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        // SAFETY: from `Box::into_raw` in `new`, and this is the last who knows it.
+        let bytes = unsafe { Box::from_raw(self.bytes) };
+        if let Some(pool) = &self.pool {
+            let mut free = pool.free.lock().expect("no panic under this lock");
+            if free.len() < pool.keep {
+                free.push(bytes);
+            }
+        }
+    }
+}
+
+/// The one who fills a slab.
+pub(super) struct Filler {
+    slab: Arc<Slab>,
+    /// The mark: below it are pieces, from it on is ours.
+    at: usize,
+}
+
+impl Filler {
+    /// What is left to fill.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        let len = self.slab.bytes.len() - self.at;
+        // SAFETY: `at <= len` (kept by `freeze`), the bytes are initialised, and nobody else reads or writes
+        // behind the mark: pieces end at or before it, and `&mut self` is the only filler.
+        unsafe { std::slice::from_raw_parts_mut(self.slab.start().add(self.at), len) }
+    }
+
+    pub(super) fn room_len(&self) -> usize {
+        self.slab.bytes.len() - self.at
+    }
+
+    /// Makes the first `len` bytes of the room a piece.
+    ///
+    /// # Panics
+    /// When there is less room.
+    pub(super) fn freeze(&mut self, len: usize) -> Piece {
+        assert!(len <= self.room_len());
+        let at = self.at;
+        self.at += len;
+        Piece {
+            slab: self.slab.clone(),
+            at,
+            len,
+        }
+    }
+}
+
+/// A part of a slab that won't change any more.
+#[derive(Clone)]
+pub(super) struct Piece {
+    slab: Arc<Slab>,
+    at: usize,
+    len: usize,
+}
+
+impl Piece {
+    /// A copy in memory of its own, so that it holds no more than itself.
+    pub(super) fn copied(&self) -> Piece {
+        let bytes: Box<[u8]> = Box::from(&self[..]);
+        Piece {
+            at: 0,
+            len: bytes.len(),
+            slab: Slab::new(bytes, None),
+        }
+    }
+
+    /// The part `[at, at + len)` of this piece.
+    ///
+    /// # Panics
+    /// When it reaches beyond.
+    pub(super) fn part(&self, at: usize, len: usize) -> Piece {
+        assert!(at <= self.len && len <= self.len - at);
+        Piece {
+            slab: self.slab.clone(),
+            at: self.at + at,
+            len,
+        }
+    }
+}
+
+impl Deref for Piece {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `freeze` put the mark behind this range, so nobody writes to it while the slab lives, which
+        // our `Arc` sees to; its bytes are initialised.
+        unsafe { std::slice::from_raw_parts(self.slab.start().add(self.at), self.len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_keep_their_bytes_while_the_rest_is_filled() {
+        let pool = Pool::new(1);
+        let mut filler = pool.slab();
+        filler.room()[..3].copy_from_slice(b"abc");
+        let first = filler.freeze(3);
+        let rest = filler.room_len();
+        filler.room().fill(b'x');
+        let second = filler.freeze(rest);
+        assert_eq!(&first[..], b"abc");
+        assert!(second.iter().all(|b| *b == b'x'));
+        assert_eq!(&first.part(1, 2)[..], b"bc");
+        assert_eq!(filler.room_len(), 0);
+    }
+
+    #[test]
+    fn a_slab_returns_when_its_last_piece_is_gone() {
+        let pool = Pool::new(1);
+        let mut filler = pool.slab();
+        let piece = filler.freeze(10);
+        let copy = piece.copied();
+        drop(filler);
+        assert_eq!(pool.free.lock().unwrap().len(), 0);
+        drop(piece);
+        assert_eq!(pool.free.lock().unwrap().len(), 1);
+        drop(copy);
+        assert_eq!(pool.free.lock().unwrap().len(), 1, "the copy was its own");
+        drop(pool.slab());
+        drop((pool.slab(), pool.slab()));
+        assert_eq!(
+            pool.free.lock().unwrap().len(),
+            1,
+            "no more than `keep` wait"
+        );
+    }
+}
