@@ -1,5 +1,6 @@
 //! What a log is opened with.
 
+use super::error::LogError;
 use crate::fs::{Fs, RealFs};
 use crate::time::{Clock, SystemClock};
 use std::path::PathBuf;
@@ -11,9 +12,10 @@ use std::time::Duration;
 pub struct LogConfig {
     /// The log's own directory, made if its parent exists; `None` keeps the log in memory.
     pub dir: Option<PathBuf>,
-    /// The size of a segment file: 4 MiB to 1 GiB.
+    /// The size of a segment file: 2 MiB to 1 GiB.
     pub segment_bytes: u64,
-    /// What all segments together may take; at least four segments.
+    /// What all segments together may take; at least four segments. The disk is written no
+    /// fuller than this, whatever webhooks still need.
     pub max_bytes: u64,
     /// What the frames of a log in memory may take; at least 8 MiB.
     pub memory_bytes: usize,
@@ -24,9 +26,6 @@ pub struct LogConfig {
     /// How long [`LogWriter::append`](super::LogWriter::append) waits for room before it answers
     /// [`LogError::Full`](super::LogError::Full).
     pub full_wait: Duration,
-    /// Whether a thread of the log's own (`postrider-log`) prepares, recycles and indexes segments.
-    /// Without it the caller does, by [`Log::maintain`](super::Log::maintain).
-    pub housekeeper: bool,
     /// The file system.
     pub fs: Arc<dyn Fs>,
     /// The clock that frames are stamped with.
@@ -52,9 +51,41 @@ impl LogConfig {
             keep: Duration::ZERO,
             tail_bytes: 16 << 20,
             full_wait: Duration::from_millis(100),
-            housekeeper: true,
             fs: Arc::new(RealFs),
             clock: Arc::new(SystemClock),
         }
+    }
+}
+
+impl LogConfig {
+    /// Refuses settings that can't work, by name.
+    pub(super) fn check(&self) -> Result<(), LogError> {
+        let refuse = |key, value, allowed| {
+            Err(LogError::Config {
+                key,
+                value,
+                allowed,
+            })
+        };
+        if self.dir.is_none() {
+            return match self.memory_bytes < 8 << 20 {
+                true => refuse(
+                    "log.memory_bytes",
+                    self.memory_bytes as u64,
+                    "8 MiB or more",
+                ),
+                false => Ok(()),
+            };
+        }
+        if !(2 << 20..=1 << 30).contains(&self.segment_bytes)
+            || !self.segment_bytes.is_multiple_of(4096)
+        {
+            let allowed = "2 MiB to 1 GiB, in steps of 4 KiB";
+            return refuse("log.segment_bytes", self.segment_bytes, allowed);
+        }
+        if self.max_bytes < 4 * self.segment_bytes {
+            return refuse("log.max_bytes", self.max_bytes, "four segments or more");
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with the log, and what its caller can do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What can go wrong with the log.
@@ -49,6 +49,14 @@ pub enum LogError {
         /// The system's answer.
         source: Arc<io::Error>,
     },
+    /// More inbox files are being read than a frame can name.
+    #[error("log: {count} inbox files at once, a frame can name {limit}")]
+    InboxFiles {
+        /// How many.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// A setting is outside of what it may be.
     #[error("log: {key} is {value}, allowed is {allowed}")]
     Config {
@@ -59,4 +67,30 @@ pub enum LogError {
         /// What it may be.
         allowed: &'static str,
     },
+}
+
+impl LogError {
+    /// For `map_err`: what was attempted, on what.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
+        let path = path.to_owned();
+        move |source| LogError::Io {
+            doing,
+            path,
+            source: Arc::new(source),
+        }
+    }
+
+    /// Whether the disk (or a quota) is full: it may work again once space was made.
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            LogError::Full { .. } => true,
+            LogError::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::FileTooLarge
+            ),
+            _ => false,
+        }
+    }
 }

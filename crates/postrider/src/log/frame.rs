@@ -54,9 +54,7 @@ impl Frame {
         let starts = check_table(&header, piece.get(..header.head_len())?)?;
         let mut frame = Frame::trusted(header, piece, 0, header.head_len(), starts);
         frame.piece.get(..header.frame_len())?;
-        let damaged: Vec<u32> = (0..header.count)
-            .filter(|&i| crc32c::crc32c(frame.text(i)) != frame.entry(i).crc)
-            .collect();
+        let damaged: Vec<u32> = (0..header.count).filter(|&i| !frame.is_intact(i)).collect();
         if !damaged.is_empty() {
             let mut bits = vec![0u64; (header.count as usize).div_ceil(64)].into_boxed_slice();
             for i in damaged {
@@ -65,6 +63,22 @@ impl Frame {
             frame.damaged = Some(bits);
         }
         Some(Arc::new(frame))
+    }
+
+    /// Whether text and separator of event `i` are what was written.
+    fn is_intact(&self, i: u32) -> bool {
+        let text = &self.bytes()[self.range(i..i + 1)];
+        text.ends_with(SEPARATOR)
+            && crc32c::crc32c(&text[..text.len() - SEPARATOR.len()]) == self.entry(i).crc
+    }
+
+    /// Whether the frame's write stopped inside of its text: from some event on none is good, and
+    /// where the last one should end are the zeros that were there before.
+    pub(super) fn is_torn(&self) -> bool {
+        let count = self.count();
+        let first = (0..count).find(|&i| self.is_damaged(i));
+        let untouched = self.bytes().ends_with(&[0; SEPARATOR.len()]);
+        untouched && first.is_some_and(|first| (first..count).all(|i| self.is_damaged(i)))
     }
 
     /// The same frame in memory of its own.
@@ -78,6 +92,11 @@ impl Frame {
             starts: self.starts.clone(),
             damaged: self.damaged.clone(),
         }
+    }
+
+    /// Whether the frame shares its memory with none.
+    pub(super) fn is_alone(&self) -> bool {
+        self.piece.is_alone()
     }
 
     /// What the frame takes, on disk and nearly so in memory.
@@ -112,7 +131,11 @@ impl Frame {
     #[inline]
     pub fn entry(&self, i: u32) -> Entry {
         let table = self.head_at + FRAME_HEADER + self.header.inbox_len as usize;
-        entry_at(&self.piece[table..][..self.header.table_len()], i, self.mark)
+        entry_at(
+            &self.piece[table..][..self.header.table_len()],
+            i,
+            self.mark,
+        )
     }
 
     /// Where the events `events` lie in [`bytes`](Self::bytes), separators included.

@@ -29,27 +29,40 @@
 //!
 //! Who calls what: the writer thread owns the [`LogWriter`]; everyone else shares the [`Log`].
 
+mod builder;
 mod config;
 mod error;
+mod format;
 mod frame;
 mod handle;
+mod index;
+mod keep;
+mod read;
 mod recovery;
+mod segment;
+mod slab;
+#[cfg(test)]
+mod tests;
+mod walk;
 mod writer;
 
+pub use builder::FrameBuilder;
 pub use config::LogConfig;
 pub use error::LogError;
 pub use frame::{Frame, FrameTable};
-pub use handle::{Log, LogStats};
+pub use handle::{Log, LogStats, SegmentInfo};
+pub use index::{Contents, OTHER_SUBACCOUNTS};
 pub use recovery::Recovery;
-pub use writer::{Appended, FrameBuilder, LogWriter};
+pub use writer::{Appended, LogWriter};
 
+use crate::event::{MAX_TEXT, SEPARATOR};
 use std::sync::Arc;
 
 /// The most events of one frame.
 pub const MAX_FRAME_EVENTS: u32 = 8192;
 
 /// The most bytes of one event's text with its separator that a frame takes.
-pub const MAX_EVENT_BYTES: usize = 128 * 1024 + 2;
+pub const MAX_EVENT_BYTES: usize = MAX_TEXT + SEPARATOR.len();
 
 /// A frame takes no further event once its text has this many bytes.
 pub const FRAME_BYTES: usize = 1024 * 1024;
@@ -59,6 +72,28 @@ pub const FRAME_BYTES: usize = 1024 * 1024;
 /// `above`: the least next offset, which is above every offset that the journal, a cursor or anyone
 /// else remembers.
 pub fn open(config: LogConfig, above: u64) -> Result<(LogWriter, Arc<Log>, Recovery), LogError> {
-    let _ = (config, above);
-    todo!()
+    config.check()?;
+    let Some(dir) = config.dir.clone() else {
+        let report = Recovery {
+            next_offset: above,
+            ..Recovery::default()
+        };
+        let log = Arc::new(Log::new(config, Default::default(), Vec::new(), above));
+        let writer = LogWriter::new(log.clone(), None, &[])?;
+        return Ok((writer, log, report));
+    };
+    let found = recovery::recover(&config, &dir, above)?;
+    let active = match found.segments.back() {
+        Some(last) if !last.state().sealed => Some((last.clone(), last.file(&*config.fs)?.0)),
+        _ => None,
+    };
+    let next_offset = found.report.next_offset;
+    let log = Arc::new(Log::new(config, found.segments, found.spares, next_offset));
+    match log.maintain() {
+        // On a full disk there is no next segment yet; what is there can be read and delivered.
+        Err(e) if !e.is_no_space() => return Err(e),
+        _ => {}
+    }
+    let writer = LogWriter::new(log.clone(), active, &found.report.inbox_positions)?;
+    Ok((writer, log, found.report))
 }

@@ -1,29 +1,386 @@
-//! What opening found.
+//! Opening a log that is there, in five passes.
+//!
+//! 1. **Look**: list the directory; put files by name into segments, spares and the rest.
+//! 2. **Headers**: read every segment's header. A newer version ends it here, by name, before anything was
+//!    changed. A header that does not check out is made up for by the segment's first good frame;
+//!    a file in which there is none is set aside.
+//! 3. **Frames**: a sealed segment whose index checks out was synced whole and is taken at the index's
+//!    word. Any other is read from end to end: good frames behind a hole count, the hole is
+//!    counted, and the end is behind the last good frame.
+//! 4. **The cut**: the last segment is written on from its end. What lies behind is zeroed, so that the
+//!    next opening finds only what is written from now on. A last frame whose write stopped in the middle
+//!    was acknowledged to nobody and is cut as a whole, with its inbox positions: what it took from the
+//!    inbox is taken again.
+//! 5. **Positions**: inbox positions are those of the last segment, whose first frame repeats
+//!    them all; where that frame is lost, older segments are asked as well.
 
-/// What opening a log found and did. Printable as one line for the logger.
+use super::config::LogConfig;
+use super::error::LogError;
+use super::format::{FRAME_HEADER, NotAHeader, SEGMENT_HEADER, SegmentHeader, VERSION};
+use super::frame::{Frame, positions};
+use super::index;
+use super::segment::{
+    Extent, Segment, SegmentState, segment_offset, segment_path, spare_number, spare_path,
+};
+use super::slab::{Pool, SLAB_BYTES};
+use super::walk::Walk;
+use crate::fs::{File, Open};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// So many damaged events are listed by offset; all are counted.
+const LISTED: usize = 1000;
+
+/// What opening a log found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Segments there were.
     pub segments: u64,
-    /// Segments that were read frame by frame because no index vouched for them (the active one always is).
+    /// Segments that were read frame by frame because no index vouched for them; the last one always is.
     pub scanned: u64,
     /// Good frames in the scanned segments.
     pub frames: u64,
     /// Good events in the scanned segments.
     pub events: u64,
-    /// Stretches between good frames that no frame checks out in.
+    /// Stretches in front of or between good frames in which no frame checks out.
     pub holes: u64,
+    /// Segment headers that did not check out and were written anew from what their frames say.
+    pub damaged_headers: u64,
     /// Frames whose header checks out and whose table does not.
     pub damaged_frames: u64,
-    /// Offsets of events whose text failed its checksum; at most 1,000 are listed, all are counted.
-    pub damaged_events: Vec<u64>,
     /// How many events failed their checksum.
     pub damaged: u64,
-    /// Where writing resumes in the active segment when something unusable lay behind the last good
+    /// Their offsets, the first 1,000.
+    pub damaged_events: Vec<u64>,
+    /// Where writing resumes in the last segment because something unusable lay behind the last good
     /// frame: (segment's base offset, position in the file).
     pub cut_at: Option<(u64, u64)>,
+    /// Files named as segments in which nothing could be read, under the name that they now have.
+    pub set_aside: Vec<PathBuf>,
     /// The highest position taken of each inbox file: (file id, position).
     pub inbox_positions: Vec<(u64, u64)>,
     /// The offset that the next event gets.
     pub next_offset: u64,
+}
+
+impl Recovery {
+    /// Whether anything was found that a killed process can't explain: worth an operator's look.
+    pub fn is_damaged(&self) -> bool {
+        self.holes + self.damaged_headers + self.damaged_frames + self.damaged > 0
+            || !self.set_aside.is_empty()
+    }
+}
+
+/// What the passes give.
+pub(super) struct Recovered {
+    pub(super) segments: VecDeque<Arc<Segment>>,
+    pub(super) spares: Vec<(u64, Arc<dyn File>)>,
+    pub(super) report: Recovery,
+}
+
+struct Recovering<'a> {
+    config: &'a LogConfig,
+    dir: &'a Path,
+    pool: Arc<Pool>,
+    positions: BTreeMap<u64, u64>,
+    report: Recovery,
+}
+
+/// Runs the passes over `dir`.
+pub(super) fn recover(config: &LogConfig, dir: &Path, above: u64) -> Result<Recovered, LogError> {
+    let fs = &*config.fs;
+    fs.create_dir(dir).map_err(LogError::io("create", dir))?;
+    let names = fs.list(dir).map_err(LogError::io("list", dir))?;
+    let mut r = Recovering {
+        config,
+        dir,
+        pool: Pool::new(1),
+        positions: BTreeMap::new(),
+        report: Recovery::default(),
+    };
+    let bases: Vec<u64> = names.iter().filter_map(|p| segment_offset(p)).collect();
+    let mut found = Vec::new();
+    for &base in &bases {
+        found.push((base, r.header(base)?));
+    }
+    r.report.segments = found.len() as u64;
+
+    let mut segments = VecDeque::new();
+    for (i, (base, header)) in found.into_iter().enumerate() {
+        // A name alone has named an offset, and whatever the segment before holds is below it.
+        r.report.next_offset = r.report.next_offset.max(base);
+        let last = i + 1 == bases.len();
+        segments.extend(r.segment(base, header, last)?);
+    }
+    r.older_positions(&segments)?;
+
+    let spares = r.spares(&names)?;
+    r.report.next_offset = r.report.next_offset.max(above);
+    r.report.inbox_positions = r.positions.into_iter().collect();
+    Ok(Recovered {
+        segments,
+        spares,
+        report: r.report,
+    })
+}
+
+/// What a scan found in a segment.
+struct Scan {
+    extent: Extent,
+    generation: Option<u64>,
+    /// Something unusable lies behind the end.
+    litter: bool,
+}
+
+impl Recovering<'_> {
+    /// Pass 2: the segment's file and header; no header where it does not check out.
+    fn header(&self, base: u64) -> Result<(Arc<dyn File>, Option<SegmentHeader>), LogError> {
+        let path = segment_path(self.dir, base);
+        let file = self.config.fs.open(&path, Open::ReadWrite);
+        let file = file.map_err(LogError::io("open", &path))?;
+        let mut bytes = [0; SEGMENT_HEADER];
+        let got = file.read_at(&mut bytes, 0);
+        got.map_err(LogError::io("read", &path))?;
+        match SegmentHeader::decode(&bytes) {
+            Ok(header) if header.base_offset == base => Ok((file, Some(header))),
+            Ok(_) | Err(NotAHeader::Damaged) => Ok((file, None)),
+            Err(NotAHeader::Newer(found)) => Err(LogError::NewerVersion {
+                path,
+                found,
+                known: VERSION,
+            }),
+        }
+    }
+
+    /// Passes 3 and 4 for one segment; `None` where there is nothing in it.
+    fn segment(
+        &mut self,
+        base: u64,
+        (file, header): (Arc<dyn File>, Option<SegmentHeader>),
+        last: bool,
+    ) -> Result<Option<Arc<Segment>>, LogError> {
+        let path = segment_path(self.dir, base);
+        if let Some(header) = header
+            && let Some(extent) = index::load(&*self.config.fs, &path, &header)
+        {
+            self.name_offset(extent.end_offset);
+            let state = SegmentState {
+                extent,
+                sealed: true,
+                synced: true,
+                indexed: true,
+            };
+            return Ok(Some(Segment::new(header, path, None, state)));
+        }
+
+        let len = file.len().map_err(LogError::io("read", &path))?;
+        let generation = header.map(|h| h.generation);
+        let scan = self.scan(&*file, &path, base, generation, len, last)?;
+        let header = match (header, scan.generation) {
+            (Some(header), _) => header,
+            (None, Some(generation)) => {
+                self.report.damaged_headers += 1;
+                let header = SegmentHeader {
+                    generation,
+                    base_offset: base,
+                    created_ms: scan.extent.first_ms,
+                    segment_bytes: len,
+                };
+                file.write_at(&[&header.encode()], 0)
+                    .map_err(LogError::io("write", &path))?;
+                header
+            }
+            (None, None) => {
+                self.set_aside(&*file, &path, scan.litter)?;
+                return Ok(None);
+            }
+        };
+        if last && scan.litter {
+            self.report.cut_at = Some((base, scan.extent.end));
+            file.zero(scan.extent.end, len)
+                .map_err(LogError::io("zero", &path))?;
+        } else if scan.litter {
+            self.report.holes += 1;
+        }
+        if last && len < header.segment_bytes {
+            // A copy, or a file that was cut: its space is not reserved.
+            file.allocate(header.segment_bytes)
+                .map_err(LogError::io("allocate", &path))?;
+        }
+        let state = SegmentState {
+            extent: scan.extent,
+            sealed: !last,
+            synced: false,
+            indexed: false,
+        };
+        Ok(Some(Segment::new(header, path, Some(file), state)))
+    }
+
+    /// Reads a segment from end to end.
+    fn scan(
+        &mut self,
+        file: &dyn File,
+        path: &Path,
+        base: u64,
+        generation: Option<u64>,
+        len: u64,
+        last: bool,
+    ) -> Result<Scan, LogError> {
+        self.report.scanned += 1;
+        let mut extent = Extent::empty(base);
+        let span = (SEGMENT_HEADER as u64, len);
+        let mut walk = Walk::new(file, path, generation, base, span, SLAB_BYTES);
+        let (mut generation, mut expected) = (generation, span.0);
+        let mut behind = false;
+        // A frame is counted once the next one is there, or the end: only the last can be torn.
+        let mut previous: Option<(u64, Arc<Frame>)> = None;
+        while let Some((at, header)) = walk.next()? {
+            generation = Some(header.generation);
+            self.name_offset(header.end_offset());
+            if at != expected {
+                self.report.holes += 1;
+            }
+            expected = at + header.frame_len() as u64;
+            let mut slab = self.pool.slab();
+            let Some(bytes) = walk.bytes(at, header.frame_len())? else {
+                behind = true;
+                continue;
+            };
+            slab.room()[..bytes.len()].copy_from_slice(bytes);
+            let frame = Frame::check(header, slab.freeze(header.frame_len()));
+            behind = frame.is_none();
+            match frame {
+                Some(frame) => {
+                    if let Some((at, frame)) = previous.replace((at, frame)) {
+                        self.count(&mut extent, at, &frame);
+                    }
+                }
+                None => self.report.damaged_frames += 1,
+            }
+        }
+        let mut litter = walk.litter || behind;
+        if let Some((at, frame)) = previous {
+            let torn = last && frame.is_torn();
+            litter |= torn;
+            if !torn {
+                self.count(&mut extent, at, &frame);
+            }
+        }
+        Ok(Scan {
+            extent,
+            generation,
+            litter,
+        })
+    }
+
+    fn count(&mut self, extent: &mut Extent, at: u64, frame: &Frame) {
+        let end = at + frame.frame_len() as u64;
+        extent.add(
+            frame.base_offset(),
+            frame.end_offset(),
+            at,
+            end,
+            frame.written_ms(),
+        );
+        self.report.frames += 1;
+        for i in 0..frame.count() {
+            if frame.is_damaged(i) {
+                self.report.damaged += 1;
+                if self.report.damaged_events.len() < LISTED {
+                    let offset = frame.base_offset() + u64::from(i);
+                    self.report.damaged_events.push(offset);
+                }
+            } else {
+                self.report.events += 1;
+            }
+        }
+        for (file, position) in frame.inbox_positions() {
+            self.take_position(file, position);
+        }
+    }
+
+    fn take_position(&mut self, file: u64, position: u64) {
+        let known = self.positions.entry(file).or_default();
+        *known = position.max(*known);
+    }
+
+    fn name_offset(&mut self, end: u64) {
+        self.report.next_offset = self.report.next_offset.max(end);
+    }
+
+    /// A file without header and frames: one that was being made or unmade when the power went is all zeros and
+    /// goes; one that holds anything else is left for its owner under another name.
+    fn set_aside(&mut self, file: &dyn File, path: &Path, litter: bool) -> Result<(), LogError> {
+        let mut header = [0; SEGMENT_HEADER];
+        let got = file.read_at(&mut header, 0);
+        got.map_err(LogError::io("read", path))?;
+        if !litter && header == [0; SEGMENT_HEADER] {
+            let removed = self.config.fs.remove(path);
+            return removed.map_err(LogError::io("remove", path));
+        }
+        let aside = path.with_extension("damaged");
+        let renamed = self.config.fs.rename(path, &aside);
+        renamed.map_err(LogError::io("rename", path))?;
+        self.report.set_aside.push(aside);
+        Ok(())
+    }
+
+    /// Pass 5: asks segments from the newest back for inbox positions, until one begins with a good frame.
+    fn older_positions(&mut self, segments: &VecDeque<Arc<Segment>>) -> Result<(), LogError> {
+        for segment in segments.iter().rev() {
+            let (file, _) = segment.file(&*self.config.fs)?;
+            let mut complete = false;
+            let span = (SEGMENT_HEADER as u64, segment.state().extent.end);
+            let h = segment.header;
+            let generation = Some(h.generation);
+            let mut walk = Walk::new(
+                &*file,
+                &segment.path,
+                generation,
+                h.base_offset,
+                span,
+                32 * 1024,
+            );
+            let mut found = Vec::new();
+            while let Some((at, header)) = walk.next()? {
+                let head = walk.bytes(at, header.head_len())?;
+                let Some(head) = head.filter(|h| super::FrameTable::check(header, h).is_some())
+                else {
+                    continue;
+                };
+                complete |= at == span.0;
+                let block = &head[FRAME_HEADER..][..header.inbox_len as usize];
+                found.extend(positions(block));
+            }
+            for (file, position) in found {
+                self.take_position(file, position);
+            }
+            segment.close();
+            if complete {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Spares may hold a former life's text if the process ended while they were zeroed: they are zeroed
+    /// again. Of another size, or too many, they go.
+    fn spares(&mut self, names: &[PathBuf]) -> Result<Vec<(u64, Arc<dyn File>)>, LogError> {
+        let fs = &*self.config.fs;
+        let mut spares = Vec::new();
+        for number in names.iter().filter_map(|p| spare_number(p)) {
+            let path = spare_path(self.dir, number);
+            let file = fs.open(&path, Open::ReadWrite);
+            let file = file.map_err(LogError::io("open", &path))?;
+            let len = file.len().map_err(LogError::io("read", &path))?;
+            if len == self.config.segment_bytes && spares.len() < super::keep::SPARES {
+                file.zero(0, len).map_err(LogError::io("zero", &path))?;
+                spares.push((number, file));
+            } else {
+                fs.remove(&path).map_err(LogError::io("remove", &path))?;
+            }
+        }
+        Ok(spares)
+    }
 }

@@ -131,6 +131,11 @@ impl Piece {
         }
     }
 
+    /// Whether this is such a copy.
+    pub(super) fn is_alone(&self) -> bool {
+        self.slab.pool.is_none()
+    }
+
     /// The part `[at, at + len)` of this piece.
     ///
     /// # Panics

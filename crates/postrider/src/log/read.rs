@@ -1,0 +1,305 @@
+//! Reading: from memory where the frame is still there, from its segment where not.
+
+use super::error::LogError;
+use super::format::{FRAME_HEADER, FrameHeader, NotAHeader, VERSION};
+use super::frame::{Frame, FrameTable};
+use super::handle::Log;
+use super::segment::Segment;
+use super::slab::SLAB_BYTES;
+use super::walk::{Walk, believe};
+use crate::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The least that is read from disk at once.
+const LEAST_READ: u64 = 64 * 1024;
+
+/// Where the next frames of a reader are.
+enum Place {
+    /// In memory: these.
+    Tail(Vec<Arc<Frame>>),
+    /// In this segment.
+    Disk(Arc<Segment>),
+    /// Not written yet.
+    End,
+}
+
+impl Log {
+    /// The frames that hold offsets `>= from`, in order, as many as fit `budget_bytes` of text and
+    /// at least one if there is any. The first may begin below `from`. Frames that fail their checks are
+    /// skipped and counted, so offsets may jump from one frame to the next.
+    ///
+    /// # Errors
+    /// Of the disk. What was read before is given, and the error by the next call.
+    pub fn read(&self, from: u64, budget_bytes: usize) -> Result<Vec<Arc<Frame>>, LogError> {
+        let mut frames = Vec::new();
+        let (mut next, mut left) = (from, budget_bytes as u64);
+        let mut disk = false;
+        loop {
+            match self.place(next, left, frames.is_empty()) {
+                Place::End => break,
+                Place::Tail(found) => {
+                    frames.extend(found);
+                    break;
+                }
+                Place::Disk(segment) => {
+                    disk = true;
+                    let had = frames.len();
+                    match self.read_segment(&segment, next, left, &mut frames) {
+                        Ok(Some(end)) => next = end,
+                        Ok(None) => break,
+                        Err(_) if !frames.is_empty() => break,
+                        Err(e) => return Err(e),
+                    }
+                    let got: u64 = frames[had..].iter().map(|f| f.bytes().len() as u64).sum();
+                    left = left.saturating_sub(got);
+                }
+            }
+        }
+        let counter = match disk {
+            true => &self.counters.disk_reads,
+            false => &self.counters.tail_reads,
+        };
+        counter.fetch_add(1, Relaxed);
+        Ok(frames)
+    }
+
+    fn place(&self, from: u64, budget: u64, at_least_one: bool) -> Place {
+        if from >= self.written.load() {
+            return Place::End;
+        }
+        let state = self.state();
+        let cached =
+            self.dir.is_none() || state.tail.front().is_some_and(|f| f.base_offset() <= from);
+        if cached {
+            let first = state.tail.partition_point(|f| f.end_offset() <= from);
+            let mut left = budget;
+            let mut found = Vec::new();
+            for frame in state.tail.range(first..) {
+                let len = frame.bytes().len() as u64;
+                if len > left && !(found.is_empty() && at_least_one) {
+                    break;
+                }
+                left = left.saturating_sub(len);
+                found.push(frame.clone());
+            }
+            return Place::Tail(found);
+        }
+        let i = state.segments.partition_point(|s| s.end_offset() <= from);
+        state
+            .segments
+            .get(i)
+            .map_or(Place::End, |s| Place::Disk(s.clone()))
+    }
+
+    /// Reads frames of one segment, at least one if there is any. Answers the offset to go on
+    /// from, or none when the budget is used up.
+    fn read_segment(
+        &self,
+        segment: &Arc<Segment>,
+        from: u64,
+        budget: u64,
+        frames: &mut Vec<Arc<Frame>>,
+    ) -> Result<Option<u64>, LogError> {
+        let file = self.open_segment(segment)?;
+        let (mut at, end) = segment.span_from(from);
+        let end_offset = segment.end_offset();
+        let (mut next, mut left) = (from, budget);
+        let mut want = LEAST_READ;
+        while at < end {
+            want = want.max(left.saturating_add(LEAST_READ).min(SLAB_BYTES as u64 / 2));
+            let chunk = self.read_chunk(segment, &*file, at, want.min(end - at), next)?;
+            if chunk.consumed == 0 {
+                match chunk.stop {
+                    // A frame that is longer than what was asked for.
+                    Stop::Needs(len) if len <= (end - at) && len > want => want = len,
+                    _ => {
+                        self.counters.damaged_frames.fetch_add(1, Relaxed);
+                        at = self.resume(segment, &*file, at, end, next)?;
+                    }
+                }
+                continue;
+            }
+            at += chunk.consumed;
+            want = LEAST_READ;
+            for frame in chunk.frames {
+                let len = frame.bytes().len() as u64;
+                if len > left && !frames.is_empty() {
+                    return Ok(None);
+                }
+                left = left.saturating_sub(len);
+                next = frame.end_offset();
+                frames.push(frame);
+            }
+            if left == 0 && !frames.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(end_offset.max(next)))
+    }
+
+    /// Reads `len` bytes at `at` in one call and makes frames of what is whole in them.
+    fn read_chunk(
+        &self,
+        segment: &Segment,
+        file: &dyn File,
+        at: u64,
+        len: u64,
+        from: u64,
+    ) -> Result<Chunk, LogError> {
+        let len = len as usize;
+        let mut filler = self.reads.lock().expect("no panic under this lock");
+        if filler.room_len() < len {
+            *filler = self.pool.slab();
+        }
+        let bytes = &mut filler.room()[..len];
+        let got = file.read_at(bytes, at);
+        let bytes = &bytes[..got.map_err(LogError::io("read", &segment.path))?];
+        let mut found: Vec<(usize, FrameHeader)> = Vec::new();
+        let mut consumed = 0;
+        let stop = loop {
+            let Some(header) = bytes.get(consumed..consumed + FRAME_HEADER) else {
+                break Stop::Needs(FRAME_HEADER as u64);
+            };
+            let header = header.try_into().expect("sliced to size");
+            let generation = Some(segment.header.generation);
+            let header = match believe(header, generation, segment.base_offset(), u64::MAX) {
+                Ok(header) => header,
+                Err(NotAHeader::Damaged) => break Stop::Damaged,
+                Err(NotAHeader::Newer(found)) => {
+                    return Err(LogError::NewerVersion {
+                        path: segment.path.clone(),
+                        found,
+                        known: VERSION,
+                    });
+                }
+            };
+            if header.frame_len() > bytes.len() - consumed {
+                break Stop::Needs(header.frame_len() as u64);
+            }
+            if header.count > 0 && header.end_offset() > from {
+                found.push((consumed, header));
+            }
+            consumed += header.frame_len();
+        };
+        let mut frames = Vec::with_capacity(found.len());
+        if let Some((first, _)) = found.first().copied() {
+            // What lies before the first is of no use and stays in the room.
+            filler.room().copy_within(first..consumed, 0);
+            let piece = filler.freeze(consumed - first);
+            drop(filler);
+            for (at, header) in found {
+                let bytes = piece.part(at - first, header.frame_len());
+                match Frame::check(header, bytes) {
+                    Some(frame) => {
+                        let damaged = (0..frame.count()).filter(|&i| frame.is_damaged(i)).count();
+                        let counter = &self.counters.damaged_events;
+                        counter.fetch_add(damaged as u64, Relaxed);
+                        frames.push(frame);
+                    }
+                    None => {
+                        self.counters.damaged_frames.fetch_add(1, Relaxed);
+                    }
+                }
+            }
+        }
+        Ok(Chunk {
+            frames,
+            consumed: consumed as u64,
+            stop,
+        })
+    }
+
+    /// The place of the next frame that checks out behind a header that does not, or the end.
+    fn resume(
+        &self,
+        segment: &Segment,
+        file: &dyn File,
+        at: u64,
+        end: u64,
+        least: u64,
+    ) -> Result<u64, LogError> {
+        let span = ((at + 8).min(end), end);
+        let generation = Some(segment.header.generation);
+        let least = least.max(segment.base_offset());
+        let mut walk = Walk::new(file, &segment.path, generation, least, span, 256 * 1024);
+        Ok(walk.next()?.map_or(end, |(at, _)| at))
+    }
+
+    /// Calls `f` with the table of every frame that holds offsets `>= from`, in order and without
+    /// reading text, until it answers `false`.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn tables(
+        &self,
+        from: u64,
+        mut f: impl FnMut(&FrameTable<'_>) -> bool,
+    ) -> Result<(), LogError> {
+        let mut next = from;
+        loop {
+            match self.place(next, u64::MAX, true) {
+                Place::End => return Ok(()),
+                Place::Tail(frames) => {
+                    frames.iter().all(|frame| f(&FrameTable::of(frame)));
+                    return Ok(());
+                }
+                Place::Disk(segment) => {
+                    let end_offset = segment.end_offset();
+                    if !self.segment_tables(&segment, next, &mut f)? {
+                        return Ok(());
+                    }
+                    next = end_offset;
+                }
+            }
+        }
+    }
+
+    fn segment_tables(
+        &self,
+        segment: &Arc<Segment>,
+        from: u64,
+        f: &mut impl FnMut(&FrameTable<'_>) -> bool,
+    ) -> Result<bool, LogError> {
+        let file = self.open_segment(segment)?;
+        let span = segment.span_from(from);
+        let h = segment.header;
+        let generation = Some(h.generation);
+        let mut walk = Walk::new(
+            &*file,
+            &segment.path,
+            generation,
+            h.base_offset,
+            span,
+            32 * 1024,
+        );
+        while let Some((at, header)) = walk.next()? {
+            if header.count == 0 || header.end_offset() <= from {
+                continue;
+            }
+            let head = walk.bytes(at, header.head_len())?;
+            match head.and_then(|head| FrameTable::check(header, head)) {
+                Some(table) if !f(&table) => return Ok(false),
+                Some(_) => {}
+                None => {
+                    self.counters.damaged_frames.fetch_add(1, Relaxed);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+struct Chunk {
+    frames: Vec<Arc<Frame>>,
+    /// Bytes of whole frames, damaged ones included.
+    consumed: u64,
+    /// Why it ended there.
+    stop: Stop,
+}
+
+enum Stop {
+    /// The next frame needs this many bytes.
+    Needs(u64),
+    Damaged,
+}
