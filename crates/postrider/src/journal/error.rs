@@ -25,6 +25,13 @@ pub enum JournalError {
         /// The version it names.
         found: u32,
     },
+    /// The newest file's header is damaged, and there is no older one. What the journal knew is lost:
+    /// moving the file away starts anew, and batches may arrive again under new ids.
+    #[error("journal {}: damaged header; restore the file, or move it away to start anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// A sync failed before: what the disk holds is unknown until the journal is reopened.
     #[error("journal: an earlier sync failed, nothing more is recorded until it is reopened")]
     Poisoned,

@@ -103,7 +103,8 @@ impl std::fmt::Display for Reason {
     }
 }
 
-fn clip(name: &str) -> &str {
+/// The first 255 bytes, ending at a character.
+pub(super) fn clip(name: &str) -> &str {
     let mut end = name.len().min(255);
     while !name.is_char_boundary(end) {
         end -= 1;

@@ -1,14 +1,10 @@
-//! What the records add up to.
+//! What the records add up to: one function, for the running deliverer and for recovery.
 
-use super::record::{BatchStart, Code, Reason, Record};
+use super::history::History;
+use super::record::{BatchStart, Change, Code, Half, Outcome, Reason, Record};
 use crate::time::UnixMillis;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
-
-/// How many statuses of failed or retried batches are kept per webhook.
-pub const HISTORY: usize = 1000;
-/// How many statuses of batches delivered at once are kept per webhook.
-pub const HISTORY_FIRST_TRY: usize = 50;
 
 /// A webhook's events, every one in exactly one place:
 /// `accepted = delivered + dead + dropped + open`.
@@ -26,9 +22,19 @@ pub struct Books {
     pub open: u64,
 }
 
+impl Books {
+    fn drop(&mut self, reason: &Reason, events: u64) {
+        *self.dropped.entry(reason.clone()).or_default() += events;
+    }
+
+    fn accounted(&self) -> u64 {
+        self.delivered + self.dead + self.dropped.values().sum::<u64>() + self.open
+    }
+}
+
 /// Books that don't balance: a defect, or a hole in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("webhook {webhook}: {accepted} accepted, {accounted} accounted for")]
+#[error("webhook {webhook}: {accepted} events accepted, {accounted} accounted for")]
 pub struct Imbalance {
     /// Whose books.
     pub webhook: Uuid,
@@ -53,6 +59,7 @@ pub struct WebhookState {
     pub last_success_ms: Option<UnixMillis>,
     /// When an attempt last failed.
     pub last_failure_ms: Option<UnixMillis>,
+    pub(super) history: History,
 }
 
 /// How a batch's last attempt failed.
@@ -73,8 +80,10 @@ pub struct Failure {
 pub struct OpenBatch {
     /// As it was formed.
     pub start: BatchStart,
-    /// Attempts begun.
+    /// Attempts begun, since the replay if it was replayed.
     pub attempts: u32,
+    /// Attempts failed, likewise.
+    pub failed: u32,
     /// True while the last attempt has no outcome: after a crash it goes out again.
     pub in_flight: bool,
     /// Its last failure.
@@ -87,6 +96,38 @@ pub struct OpenBatch {
     pub refused: u32,
     /// True while every attempt that ended did so in a complete 400, 413 or 422: it may be split.
     pub only_refused: bool,
+}
+
+impl OpenBatch {
+    fn new(start: BatchStart, age_from_ms: UnixMillis) -> OpenBatch {
+        OpenBatch {
+            start,
+            attempts: 0,
+            failed: 0,
+            in_flight: false,
+            failure: None,
+            next_at_ms: 0,
+            age_from_ms,
+            refused: 0,
+            only_refused: true,
+        }
+    }
+
+    fn half(&self, half: &Half, at_ms: UnixMillis) -> OpenBatch {
+        let start = BatchStart {
+            batch: half.batch,
+            spans: half.spans.clone(),
+            events: half.events,
+            bytes: half.bytes,
+            formed_ms: at_ms,
+            ..self.start.clone()
+        };
+        OpenBatch::new(start, self.age_from_ms)
+    }
+
+    fn events(&self) -> u64 {
+        self.start.events.into()
+    }
 }
 
 /// A batch given up.
@@ -125,76 +166,362 @@ pub struct BatchStatus {
     pub delivered: bool,
 }
 
+impl BatchStatus {
+    /// Of a batch that failed at least once.
+    fn failing(batch: &OpenBatch) -> Option<BatchStatus> {
+        let failure = batch.failure.clone()?;
+        Some(BatchStatus {
+            batch: batch.start.batch,
+            at_ms: failure.at_ms,
+            failed: batch.failed,
+            events: batch.start.events,
+            status: failure.status,
+            code: failure.code,
+            latency_ms: failure.latency_ms,
+            delivered: false,
+        })
+    }
+}
+
+/// Things found by id and listed by a number, such as an offset or a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed<T> {
+    by_number: BTreeMap<(u64, Uuid), T>,
+    numbers: HashMap<Uuid, u64>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Listed {
+            by_number: BTreeMap::new(),
+            numbers: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Listed<T> {
+    fn insert(&mut self, number: u64, id: Uuid, value: T) {
+        self.numbers.insert(id, number);
+        self.by_number.insert((number, id), value);
+    }
+
+    fn get(&self, id: Uuid) -> Option<&T> {
+        self.by_number.get(&(*self.numbers.get(&id)?, id))
+    }
+
+    fn get_mut(&mut self, id: Uuid) -> Option<&mut T> {
+        self.by_number.get_mut(&(*self.numbers.get(&id)?, id))
+    }
+
+    fn remove(&mut self, id: Uuid) -> Option<T> {
+        self.by_number.remove(&(self.numbers.remove(&id)?, id))
+    }
+
+    fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.by_number.retain(|_, value| keep(value));
+        self.numbers
+            .retain(|&id, &mut number| self.by_number.contains_key(&(number, id)));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.by_number.values()
+    }
+}
+
 /// What the journal's records add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {}
+pub struct State {
+    pub(super) webhooks: BTreeMap<Uuid, WebhookState>,
+    /// Listed by first offset.
+    pub(super) open: Listed<OpenBatch>,
+    /// Listed by time of death.
+    pub(super) dead: Listed<DeadLetter>,
+    pub(super) next_offset: u64,
+    pub(super) strays: u64,
+}
 
 impl State {
-    /// Takes one record into account. A record about something unknown (behind a hole) changes
-    /// nothing but [`strays`](Self::strays).
+    /// Takes one record into account. A record about a batch that isn't known (its beginning lies in a
+    /// hole) changes nothing but [`strays`](Self::strays).
     pub fn apply(&mut self, record: &Record) {
-        let _ = record;
-        todo!()
+        if self.try_apply(record).is_none() {
+            self.strays += 1;
+        }
+    }
+
+    fn try_apply(&mut self, record: &Record) -> Option<()> {
+        match record {
+            Record::Start(start) => self.start(start)?,
+            &Record::Attempt { batch, number, .. } => {
+                let batch = self.open.get_mut(batch)?;
+                batch.attempts = number;
+                batch.in_flight = true;
+            }
+            Record::Outcome {
+                batch,
+                at_ms,
+                latency_ms,
+                result,
+                next_at_ms,
+            } => match result {
+                &Outcome::Delivered { status } => {
+                    self.delivered(*batch, *at_ms, *latency_ms, status)?;
+                }
+                Outcome::Failed { status, code } => {
+                    let failure = Failure {
+                        at_ms: *at_ms,
+                        status: *status,
+                        code: code.clone(),
+                        latency_ms: *latency_ms,
+                    };
+                    self.failed(*batch, failure, *next_at_ms)?;
+                }
+            },
+            Record::Split {
+                parent,
+                at_ms,
+                halves,
+            } => {
+                let parent = self.end_failed(*parent)?;
+                for half in halves {
+                    self.insert_open(parent.half(half, *at_ms));
+                }
+            }
+            Record::Dead {
+                batch,
+                reason,
+                at_ms,
+            } => {
+                let batch = self.end_failed(*batch)?;
+                self.books(batch.start.webhook).dead += batch.events();
+                self.list_dead(DeadLetter {
+                    start: batch.start,
+                    reason: reason.clone(),
+                    dead_ms: *at_ms,
+                    attempts: batch.attempts,
+                    failure: batch.failure,
+                });
+            }
+            &Record::Replay { batch, at_ms } => {
+                let letter = self.dead.remove(batch)?;
+                self.books(letter.start.webhook).dead -= u64::from(letter.start.events);
+                self.insert_open(OpenBatch::new(letter.start, at_ms));
+            }
+            &Record::Forget { batch } => {
+                self.dead.remove(batch)?;
+            }
+            Record::Close { batch, reason, .. } => {
+                let batch = self.end_failed(*batch)?;
+                self.books(batch.start.webhook).drop(reason, batch.events());
+            }
+            Record::Dropped {
+                webhook,
+                reason,
+                events,
+                scanned_to,
+            } => {
+                let books = self.books(*webhook);
+                books.accepted += events;
+                books.drop(reason, *events);
+                self.scanned(*webhook, *scanned_to);
+            }
+            &Record::Floor {
+                webhook,
+                scanned_to,
+            } => self.scanned(webhook, scanned_to),
+            &Record::Webhook {
+                webhook,
+                change,
+                at_offset,
+            } => self.changed(webhook, change, at_offset),
+        }
+        Some(())
+    }
+
+    fn start(&mut self, start: &BatchStart) -> Option<()> {
+        if self.open.get(start.batch).is_some() || self.dead.get(start.batch).is_some() {
+            return None;
+        }
+        self.books(start.webhook).accepted += u64::from(start.events);
+        self.insert_open(OpenBatch::new(start.clone(), start.last_written_ms));
+        self.scanned(start.webhook, start.scanned_to);
+        Some(())
+    }
+
+    fn delivered(&mut self, id: Uuid, at_ms: u64, latency_ms: u32, status: u16) -> Option<()> {
+        let batch = self.end(id)?;
+        let webhook = self.webhooks.entry(batch.start.webhook).or_default();
+        webhook.books.delivered += batch.events();
+        webhook.last_success_ms = Some(at_ms);
+        webhook.history.add(BatchStatus {
+            batch: id,
+            at_ms,
+            failed: batch.failed,
+            events: batch.start.events,
+            status: Some(status),
+            code: Code::Borrowed(""),
+            latency_ms,
+            delivered: true,
+        });
+        Some(())
+    }
+
+    fn failed(&mut self, id: Uuid, failure: Failure, next_at_ms: u64) -> Option<()> {
+        let batch = self.open.get_mut(id)?;
+        let webhook = self.webhooks.entry(batch.start.webhook).or_default();
+        webhook.last_failure_ms = Some(failure.at_ms);
+        batch.in_flight = false;
+        batch.failed += 1;
+        batch.next_at_ms = next_at_ms;
+        batch.refused += u32::from(matches!(failure.status, Some(400 | 422)));
+        batch.only_refused &= matches!(failure.status, Some(400 | 413 | 422));
+        batch.failure = Some(failure);
+        Some(())
+    }
+
+    /// Takes a batch out of the open ones.
+    fn end(&mut self, id: Uuid) -> Option<OpenBatch> {
+        let batch = self.open.remove(id)?;
+        self.books(batch.start.webhook).open -= batch.events();
+        Some(batch)
+    }
+
+    /// Takes a batch out of the open ones that never arrived.
+    fn end_failed(&mut self, id: Uuid) -> Option<OpenBatch> {
+        let batch = self.end(id)?;
+        if let Some(status) = BatchStatus::failing(&batch) {
+            let webhook = self.webhooks.entry(batch.start.webhook).or_default();
+            webhook.history.add(status);
+        }
+        Some(batch)
+    }
+
+    fn changed(&mut self, id: Uuid, change: Change, at_offset: u64) {
+        self.next_offset = self.next_offset.max(at_offset);
+        match change {
+            Change::Created => self.scanned(id, at_offset),
+            Change::Revised(revision) => self.webhooks.entry(id).or_default().revision = revision,
+            Change::Deleted => self.webhooks.entry(id).or_default().deleted = true,
+            Change::Gone => {
+                self.webhooks.remove(&id);
+                self.open.retain(|batch| batch.start.webhook != id);
+                self.dead.retain(|letter| letter.start.webhook != id);
+            }
+        }
+    }
+
+    fn books(&mut self, webhook: Uuid) -> &mut Books {
+        &mut self.webhooks.entry(webhook).or_default().books
+    }
+
+    fn scanned(&mut self, webhook: Uuid, to: u64) {
+        let webhook = self.webhooks.entry(webhook).or_default();
+        webhook.scanned_to = webhook.scanned_to.max(to);
+        self.next_offset = self.next_offset.max(to);
+    }
+
+    fn insert_open(&mut self, batch: OpenBatch) {
+        self.books(batch.start.webhook).open += batch.events();
+        self.list_open(batch);
+    }
+
+    pub(super) fn list_open(&mut self, batch: OpenBatch) {
+        let first = self.name_spans(&batch.start);
+        self.open.insert(first, batch.start.batch, batch);
+    }
+
+    pub(super) fn list_dead(&mut self, letter: DeadLetter) {
+        self.dead.insert(letter.dead_ms, letter.start.batch, letter);
+    }
+
+    /// Goes above all offsets of the batch; answers the first.
+    fn name_spans(&mut self, start: &BatchStart) -> u64 {
+        let end = start.spans.iter().map(|span| span.end()).max();
+        self.next_offset = self.next_offset.max(end.unwrap_or(0));
+        start.spans.first().map_or(0, |span| span.first)
     }
 
     /// One webhook.
     pub fn webhook(&self, id: Uuid) -> Option<&WebhookState> {
-        let _ = id;
-        todo!()
+        self.webhooks.get(&id)
     }
 
     /// All webhooks that anything is remembered of, by id.
     pub fn webhooks(&self) -> impl Iterator<Item = (Uuid, &WebhookState)> {
-        std::iter::empty()
+        self.webhooks.iter().map(|(&id, webhook)| (id, webhook))
     }
 
     /// One open batch.
     pub fn batch(&self, id: Uuid) -> Option<&OpenBatch> {
-        let _ = id;
-        todo!()
+        self.open.get(id)
     }
 
-    /// All open batches, in the order they were formed.
+    /// All open batches, in the order of their first offsets.
     pub fn batches(&self) -> impl Iterator<Item = &OpenBatch> {
-        std::iter::empty()
+        self.open.iter()
     }
 
     /// One dead letter.
     pub fn dead_letter(&self, id: Uuid) -> Option<&DeadLetter> {
-        let _ = id;
-        todo!()
+        self.dead.get(id)
     }
 
-    /// All dead letters, oldest first.
+    /// All dead letters, the longest dead first.
     pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
-        std::iter::empty()
+        self.dead.iter()
     }
 
     /// Above every offset that any record has named.
     pub fn next_offset(&self) -> u64 {
-        todo!()
+        self.next_offset
     }
 
-    /// Records that spoke of a batch or webhook not known: only behind a hole.
+    /// Records that spoke of a batch not known: only behind a hole.
     pub fn strays(&self) -> u64 {
-        todo!()
+        self.strays
     }
 
     /// A webhook's batch history, newest first: failing, failed and retried batches, and with
     /// `first_tries` also the latest that arrived at once.
     pub fn batch_status(&self, webhook: Uuid, limit: usize, first_tries: bool) -> Vec<BatchStatus> {
-        let _ = (webhook, limit, first_tries);
-        todo!()
+        let Some(known) = self.webhooks.get(&webhook) else {
+            return Vec::new();
+        };
+        let open = self.open.iter();
+        let failing = open
+            .filter(|batch| batch.start.webhook == webhook)
+            .filter_map(BatchStatus::failing);
+        let mut all: Vec<BatchStatus> = failing
+            .chain(known.history.retried().cloned())
+            .chain(known.history.first_tries().filter(|_| first_tries).cloned())
+            .collect();
+        all.sort_by(|a, b| b.at_ms.cmp(&a.at_ms));
+        all.truncate(limit);
+        all
     }
 
     /// Drops history older than this.
     pub fn forget_history_before(&mut self, at_ms: UnixMillis) {
-        let _ = at_ms;
-        todo!()
+        for webhook in self.webhooks.values_mut() {
+            webhook.history.forget_before(at_ms);
+        }
     }
 
     /// Checks every webhook's books.
+    ///
+    /// # Errors
+    /// The first that don't balance.
     pub fn check(&self) -> Result<(), Imbalance> {
-        todo!()
+        for (&webhook, known) in &self.webhooks {
+            let (accepted, accounted) = (known.books.accepted, known.books.accounted());
+            if accepted != accounted {
+                return Err(Imbalance {
+                    webhook,
+                    accepted,
+                    accounted,
+                });
+            }
+        }
+        Ok(())
     }
 }
