@@ -29,6 +29,8 @@ mod history;
 mod record;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use error::JournalError;
 pub use file::{Journal, Recovered, open};
