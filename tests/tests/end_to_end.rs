@@ -62,7 +62,7 @@ fn an_event_arrives_in_the_contracts_json_with_its_headers() {
         "auth_token": "t0ken", "custom_headers": {"x-api-key": "abc"},
     });
     let known = |name: &str| engine.schema().lookup(name).is_some();
-    let spec = WebhookSpec::from_json(&body, Subaccounts::default(), &known).unwrap();
+    let spec = WebhookSpec::from_json(&body, known).unwrap();
     let id = engine.create_webhook(spec).unwrap().id;
 
     let pushed = engine

@@ -1,10 +1,13 @@
 //! What the API needs of an engine.
 
+use postrider::engine::Engine;
+use postrider::event;
 use postrider::store::Store;
+use postrider::time::{Clock, SystemClock};
 use postrider::webhook::{
     Activity, BatchStatus, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// What the API needs of an engine. Calls come from any thread; two updates of one webhook at a
@@ -21,7 +24,7 @@ pub trait Backend: Send + Sync {
     /// Every webhook, oldest first.
     fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError>;
     /// POSTs `body`, a JSON array, to the webhook's target as deliveries would be.
-    fn validate_webhook(&self, id: Uuid, body: Vec<u8>) -> Result<TestPost, WebhookError>;
+    fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError>;
     /// The webhook's batches that failed or needed a retry, newest first, at most `limit`.
     fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError>;
     /// Whether an event type of that name exists, in the catalogue or custom.
@@ -35,5 +38,78 @@ pub trait Backend: Send + Sync {
     /// Whether answers show secrets instead of a mask.
     fn echo_secrets(&self) -> bool;
     /// Milliseconds since 1970.
-    fn now_ms(&self) -> u64;
+    fn now_ms(&self) -> u64 {
+        SystemClock.now().unix_ms
+    }
+}
+
+impl Backend for Engine {
+    fn create_webhook(&self, spec: WebhookSpec) -> Result<Webhook, WebhookError> {
+        Engine::create_webhook(self, spec)
+    }
+
+    fn update_webhook(&self, id: Uuid, patch: WebhookPatch) -> Result<Webhook, WebhookError> {
+        Engine::update_webhook(self, id, patch)
+    }
+
+    fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), WebhookError> {
+        Engine::delete_webhook(self, id, purge)
+    }
+
+    fn webhook(&self, id: Uuid) -> Result<(Webhook, Activity), WebhookError> {
+        Engine::webhook(self, id)
+    }
+
+    fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError> {
+        Engine::webhooks(self)
+    }
+
+    fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError> {
+        Engine::validate_webhook(self, id, body)
+    }
+
+    fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
+        Engine::batch_status(self, id, limit, false)
+    }
+
+    fn knows_event_type(&self, name: &str) -> bool {
+        self.schema().lookup(name).is_some()
+    }
+
+    /// The catalogue and the custom types, which have no fields of their own.
+    fn event_documentation(&self) -> Value {
+        let mut all = event::documentation(|_| true);
+        for (_, custom) in self.schema().custom_types() {
+            let category = &mut all[&*custom.category];
+            if category.is_null() {
+                let description = "Events declared in this engine's configuration";
+                *category = json!({
+                    "display_name": custom.category, "description": description, "events": {},
+                });
+            }
+            category["events"][&*custom.name] = json!({
+                "display_name": custom.name, "description": "A custom event type", "event": {},
+            });
+        }
+        all
+    }
+
+    fn event_samples(&self, chosen: &dyn Fn(&str) -> bool) -> Vec<Value> {
+        let mut samples = event::samples(|ty| chosen(ty.name));
+        for (_, custom) in self.schema().custom_types() {
+            if chosen(&custom.name) {
+                let event = json!({"type": custom.name});
+                samples.push(json!({"msys": {&*custom.category: event}}));
+            }
+        }
+        samples
+    }
+
+    fn store(&self) -> &Store {
+        Engine::store(self)
+    }
+
+    fn echo_secrets(&self) -> bool {
+        self.config().api_echo_secrets()
+    }
 }

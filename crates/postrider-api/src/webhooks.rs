@@ -18,7 +18,7 @@ type Answer = Result<Response, Failure>;
 pub(crate) fn create<B: Backend + ?Sized>(b: &B, request: &Request, who: Identity) -> Answer {
     let scope = who.view(request)?.scope();
     let known = |name: &str| b.knows_event_type(name);
-    let spec = WebhookSpec::from_json(&json_body(request)?, scope, &known)?;
+    let spec = WebhookSpec::from_json(&json_body(request)?, known)?.within(scope)?;
     Ok(Response::results(view::created(b.create_webhook(spec)?.id)))
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn update<B: Backend + ?Sized>(
 ) -> Answer {
     let shown = who.view(request)?;
     find(b, shown, id)?;
-    let patch = WebhookPatch::from_json(&json_body(request)?, &|name| b.knows_event_type(name))?;
+    let patch = WebhookPatch::from_json(&json_body(request)?, |name| b.knows_event_type(name))?;
     match (who.bound_to, &patch.scope) {
         (Some(own), Some(scope)) if *scope != shown.scope() => {
             return Err(Failure::OtherSubaccount(own));
@@ -91,7 +91,7 @@ pub(crate) fn validate<B: Backend + ?Sized>(
 ) -> Answer {
     find(b, who.view(request)?, id)?;
     let body = test_body(request)?;
-    let answer = b.validate_webhook(id, body.to_string().into_bytes())?;
+    let answer = b.validate_webhook(id, body.to_string().as_bytes())?;
     Ok(Response::results(json!({
         "msg": "Test POST to endpoint succeeded",
         "response": view::test_post(&answer),

@@ -85,12 +85,10 @@ impl WebhookSpec {
         }
     }
 
-    /// Reads the body of a create call. `known` says whether an event type exists; `scope` is what
-    /// the call's subaccount header asked for.
+    /// Reads the body of a create call. `known` says whether an event type exists.
     pub fn from_json(
         body: &Value,
-        scope: Subaccounts,
-        known: &dyn Fn(&str) -> bool,
+        known: impl Fn(&str) -> bool,
     ) -> Result<WebhookSpec, WebhookError> {
         let asked = WebhookPatch::from_json(body, known)?;
         let required = [
@@ -113,10 +111,7 @@ impl WebhookSpec {
                 "non-empty, or left out",
             ));
         }
-        let blank = WebhookSpec {
-            scope,
-            ..WebhookSpec::new("", "", [])
-        };
+        let blank = WebhookSpec::new("", "", []);
         let whole = asked.apply(&blank.into_webhook(Uuid::nil(), 0), 0)?;
         Ok(WebhookSpec {
             name: whole.name,
@@ -129,6 +124,16 @@ impl WebhookSpec {
             scope: whole.scope,
             limits: whole.limits,
         })
+    }
+
+    /// The same for those subaccounts: a create call names them in a header, not in its body.
+    pub fn within(self, scope: Subaccounts) -> Result<WebhookSpec, WebhookError> {
+        let except = match self.scope {
+            Subaccounts::All { except } if !except.is_empty() => Some(except),
+            _ => None,
+        };
+        let scope = next_scope(Some(scope), except, &Subaccounts::default())?;
+        Ok(WebhookSpec { scope, ..self })
     }
 
     /// The webhook's first revision.
@@ -155,7 +160,7 @@ impl WebhookPatch {
     /// Reads the body of an update call. `known` says whether an event type exists.
     pub fn from_json(
         body: &Value,
-        known: &dyn Fn(&str) -> bool,
+        known: impl Fn(&str) -> bool,
     ) -> Result<WebhookPatch, WebhookError> {
         let Value::Object(fields) = body else {
             return Err(WebhookError::must_be("request body", "a JSON object"));
@@ -165,7 +170,7 @@ impl WebhookPatch {
             match field.as_str() {
                 "name" => patch.name = Some(parse::name(value)?),
                 "target" => patch.target = Some(parse::target(value)?),
-                "events" => patch.events = Some(parse::events(value, known)?),
+                "events" => patch.events = Some(parse::events(value, &known)?),
                 "active" => patch.active = Some(parse::boolean(field, value)?),
                 "auth_type" => patch.auth_type = Some(parse::auth_type(value)?),
                 "auth_credentials" => patch.credentials = parse::credentials(value)?,

@@ -6,7 +6,7 @@ fn known(name: &str) -> bool {
 }
 
 fn spec(body: Value) -> Result<WebhookSpec, WebhookError> {
-    WebhookSpec::from_json(&body, Subaccounts::default(), &known)
+    WebhookSpec::from_json(&body, known)
 }
 
 fn least() -> Value {
@@ -27,7 +27,7 @@ fn webhook(body: Value) -> Webhook {
 }
 
 fn patched(webhook: &Webhook, body: Value) -> Result<Webhook, WebhookError> {
-    WebhookPatch::from_json(&body, &known)?.apply(webhook, 2000)
+    WebhookPatch::from_json(&body, known)?.apply(webhook, 2000)
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_target_must_be_a_url_that_a_post_can_go_to() {
 #[test]
 fn exceptions_need_a_webhook_for_all() {
     let body = with(json!({"exception_subaccounts": [3]}));
-    let error = WebhookSpec::from_json(&body, Subaccounts::One(5), &known).unwrap_err();
+    let error = spec(body).unwrap().within(Subaccounts::One(5)).unwrap_err();
     assert!(matches!(
         error,
         WebhookError::Combination {

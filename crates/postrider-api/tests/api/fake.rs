@@ -1,0 +1,262 @@
+//! An engine without an engine: the real store, and receivers that answer by order.
+
+use postrider::event;
+use postrider::store::{Grant, NewKey, Store};
+use postrider::webhook::{
+    Activity, BatchStatus, TestFailure, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
+};
+use postrider_api::{Api, Backend, Caller, Request, Response};
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
+
+pub(crate) const NOW_MS: u64 = 1_700_000_000_123;
+
+pub(crate) struct Fake {
+    pub(crate) store: Store,
+    pub(crate) echo_secrets: bool,
+    pub(crate) activity: Activity,
+    pub(crate) batches: Vec<BatchStatus>,
+    /// What a test POST comes to.
+    pub(crate) receiver: Mutex<Result<TestPost, TestFailure>>,
+    /// Target and body of every test POST.
+    pub(crate) posts: Mutex<Vec<(String, Vec<u8>)>>,
+    pub(crate) purged: Mutex<Vec<bool>>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Fake {
+        let ok = TestPost {
+            status: 200,
+            headers: vec![("content-type".into(), "text/plain".into())],
+            body: b"OK".to_vec(),
+        };
+        Fake {
+            store: Store::memory().unwrap(),
+            echo_secrets: false,
+            activity: Activity::default(),
+            batches: Vec::new(),
+            receiver: Mutex::new(Ok(ok)),
+            posts: Mutex::default(),
+            purged: Mutex::default(),
+        }
+    }
+
+    fn post(&self, target: &str, body: &[u8]) -> Result<TestPost, WebhookError> {
+        self.posts
+            .lock()
+            .unwrap()
+            .push((target.into(), body.into()));
+        Ok(self
+            .receiver
+            .lock()
+            .unwrap()
+            .clone()
+            .and_then(TestPost::judge)?)
+    }
+}
+
+impl Backend for Fake {
+    fn create_webhook(&self, spec: WebhookSpec) -> Result<Webhook, WebhookError> {
+        let count = self.store.webhooks()?.len() as u128;
+        let webhook = spec.into_webhook(Uuid::from_u128(count + 1), NOW_MS);
+        self.post(&webhook.target, b"test")?;
+        self.store.put_webhook(&webhook)?;
+        Ok(webhook)
+    }
+
+    fn update_webhook(&self, id: Uuid, patch: WebhookPatch) -> Result<Webhook, WebhookError> {
+        let (before, _) = self.webhook(id)?;
+        let after = patch.apply(&before, NOW_MS + 1)?;
+        if after.target != before.target {
+            self.post(&after.target, b"test")?;
+        }
+        self.store.put_webhook(&after)?;
+        Ok(after)
+    }
+
+    fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), WebhookError> {
+        self.purged.lock().unwrap().push(purge);
+        match self.store.delete_webhook(id)? {
+            true => Ok(()),
+            false => Err(WebhookError::NotFound(id)),
+        }
+    }
+
+    fn webhook(&self, id: Uuid) -> Result<(Webhook, Activity), WebhookError> {
+        let found = self.store.webhook(id)?;
+        Ok((found.ok_or(WebhookError::NotFound(id))?, self.activity))
+    }
+
+    fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError> {
+        Ok(self
+            .store
+            .webhooks()?
+            .into_iter()
+            .map(|w| (w, self.activity))
+            .collect())
+    }
+
+    fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError> {
+        let (webhook, _) = self.webhook(id)?;
+        self.post(&webhook.target, body)
+    }
+
+    fn batch_status(&self, _: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
+        Ok(self.batches.iter().take(limit).cloned().collect())
+    }
+
+    fn knows_event_type(&self, name: &str) -> bool {
+        event::Catalogue::type_by_name(name).is_some()
+    }
+
+    fn event_documentation(&self) -> Value {
+        event::documentation(|_| true)
+    }
+
+    fn event_samples(&self, chosen: &dyn Fn(&str) -> bool) -> Vec<Value> {
+        event::samples(|ty| chosen(ty.name))
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn echo_secrets(&self) -> bool {
+        self.echo_secrets
+    }
+
+    fn now_ms(&self) -> u64 {
+        NOW_MS
+    }
+}
+
+/// An API on a fake, and what a test asks of it.
+pub(crate) struct World {
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) api: Api<Fake>,
+}
+
+pub(crate) fn world() -> World {
+    World::on(Fake::new())
+}
+
+impl World {
+    pub(crate) fn on(fake: Fake) -> World {
+        let fake = Arc::new(fake);
+        World {
+            api: Api::new(fake.clone()),
+            fake,
+        }
+    }
+
+    /// As the host.
+    pub(crate) fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let response = self.send(method, path, &[], &bytes(&body), Caller::Host);
+        (response.status, json(&response))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, Value::Null)
+    }
+
+    /// From outside, with a key's text and further headers.
+    pub(crate) fn call_with(
+        &self,
+        key: &str,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let mut headers = headers.to_vec();
+        headers.push(("Authorization", key));
+        let response = self.send(method, path, &headers, &bytes(&body), Caller::Key);
+        (response.status, json(&response))
+    }
+
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        caller: Caller,
+    ) -> Response {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let request = Request {
+            method: method.into(),
+            path_and_query: path.into(),
+            headers: headers.iter().map(owned).collect(),
+            body: body.to_vec(),
+        };
+        self.api.handle(&request, caller)
+    }
+
+    /// A new key's text.
+    pub(crate) fn key(&self, grants: &[Grant], subaccount: Option<u32>) -> String {
+        let grants = grants.iter().copied().collect();
+        let new = NewKey {
+            label: "test".into(),
+            grants,
+            subaccount,
+        };
+        self.fake
+            .store
+            .create_key(new, NOW_MS)
+            .unwrap()
+            .1
+            .expose()
+            .to_owned()
+    }
+
+    /// A new webhook's id, with fields beside the least that it needs.
+    pub(crate) fn webhook(&self, more: Value) -> String {
+        let (status, body) = self.call("POST", "/api/v1/webhooks", least_with(more));
+        assert_eq!(status, 200, "{body}");
+        body["results"]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn set_receiver(&self, answer: Result<TestPost, TestFailure>) {
+        *self.fake.receiver.lock().unwrap() = answer;
+    }
+}
+
+pub(crate) fn least_with(more: Value) -> Value {
+    let mut body = serde_json::json!({
+        "name": "Example webhook", "target": "http://example.com/hook", "events": ["delivery"],
+    });
+    if let Value::Object(more) = more {
+        body.as_object_mut().unwrap().extend(more);
+    }
+    body
+}
+
+fn bytes(body: &Value) -> Vec<u8> {
+    match body {
+        Value::Null => Vec::new(),
+        body => body.to_string().into_bytes(),
+    }
+}
+
+pub(crate) fn json(response: &Response) -> Value {
+    if response.body.is_empty() {
+        return Value::Null;
+    }
+    let (name, value) = &response.headers[0];
+    assert_eq!(
+        (name.as_str(), value.as_str()),
+        ("content-type", "application/json")
+    );
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+/// The one error of an answer: code and message.
+pub(crate) fn error(body: &Value) -> (&str, &str) {
+    let errors = body["errors"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{body}"));
+    assert_eq!(errors.len(), 1);
+    let code = errors[0]["code"].as_str().unwrap_or("");
+    (code, errors[0]["message"].as_str().unwrap())
+}

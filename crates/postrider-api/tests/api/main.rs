@@ -1,0 +1,8 @@
+//! The REST API against a backend that answers what a test tells it to.
+
+mod auth;
+mod bodies;
+mod fake;
+mod keys;
+mod tutorial;
+mod webhooks;
