@@ -2,7 +2,7 @@
 
 use postrider::engine::{Engine, Level};
 use postrider::event::{Event, fields, types};
-use postrider::webhook::{Subaccounts, WebhookSpec};
+use postrider::webhook::WebhookSpec;
 use postrider_tests::receiver::{Receiver, Reply};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

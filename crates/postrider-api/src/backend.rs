@@ -65,11 +65,11 @@ impl Backend for Engine {
     }
 
     fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError> {
-        Engine::validate_webhook(self, id, body)
+        Engine::validate_webhook(self, id, body.to_vec())
     }
 
     fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
-        Engine::batch_status(self, id, limit, false)
+        Engine::batch_status(self, id, limit)
     }
 
     fn knows_event_type(&self, name: &str) -> bool {
