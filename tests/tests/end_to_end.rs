@@ -24,9 +24,7 @@ fn engine(dir: Option<&std::path::Path>, settings: &[(&str, &str)]) -> Engine {
 }
 
 fn webhook(engine: &Engine, url: &str, events: &[&str]) -> uuid::Uuid {
-    let body = serde_json::json!({"name": "test", "target": url, "events": events});
-    let spec =
-        WebhookSpec::from_json(&body, |name| engine.schema().lookup(name).is_some()).unwrap();
+    let spec = WebhookSpec::new("test", url, events.iter().copied());
     engine.create_webhook(spec).unwrap().id
 }
 
