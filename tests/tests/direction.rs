@@ -22,7 +22,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("route", &["event", "log", "time", "webhook"]),
     (
         "deliver",
-        &["event", "http", "journal", "log", "queue", "route", "time", "webhook"],
+        &[
+            "event", "http", "journal", "log", "queue", "route", "time", "webhook",
+        ],
     ),
 ];
 
@@ -39,7 +41,10 @@ fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
 
 /// The modules that a source names as `crate::module`, its test module left out.
 fn used(text: &str) -> BTreeSet<&str> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let code = text
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(text);
     let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
     lines
         .flat_map(|line| line.split("crate::").skip(1))
@@ -62,7 +67,9 @@ fn modules_of_the_core_use_only_what_lies_before_them() {
         let inside = file.strip_prefix(&root).unwrap();
         let top = inside.iter().next().unwrap().to_str().unwrap();
         let module = top.trim_end_matches(".rs");
-        let is_test = inside.iter().any(|p| p == "tests" || p == "tests.rs" || p == "loom.rs");
+        let is_test = inside
+            .iter()
+            .any(|p| p == "tests" || p == "tests.rs" || p == "loom.rs");
         let Some((_, may)) = MAY_USE.iter().find(|(m, _)| *m == module) else {
             continue; // lib.rs and the engine, which ties all together
         };
@@ -71,7 +78,10 @@ fn modules_of_the_core_use_only_what_lies_before_them() {
         }
         let text = std::fs::read_to_string(file).unwrap();
         for other in used(&text) {
-            if other != module && (modules.contains(other) || other == "engine") && !may.contains(&other) {
+            if other != module
+                && (modules.contains(other) || other == "engine")
+                && !may.contains(&other)
+            {
                 faults.push(format!("{} uses crate::{other}", inside.display()));
             }
         }
@@ -85,10 +95,20 @@ fn the_http_protocol_core_knows_no_socket_and_no_clock() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/postrider/src/http/proto");
     let mut files = Vec::new();
     sources(&root, &mut files);
-    assert!(!files.is_empty(), "the protocol core's sources were not found");
+    assert!(
+        !files.is_empty(),
+        "the protocol core's sources were not found"
+    );
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        for word in ["std::net", "mio::", "rustix::", "crate::time", "std::time", "unsafe "] {
+        for word in [
+            "std::net",
+            "mio::",
+            "rustix::",
+            "crate::time",
+            "std::time",
+            "unsafe ",
+        ] {
             assert!(!text.contains(word), "{} names {word}", file.display());
         }
     }

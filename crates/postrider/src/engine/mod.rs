@@ -18,7 +18,6 @@ mod child;
 mod error;
 mod live;
 mod lock;
-mod marks;
 mod metrics;
 mod options;
 mod push;

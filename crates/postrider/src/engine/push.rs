@@ -1,6 +1,5 @@
 //! The push: from a host's event to a record in the queue.
 
-use super::marks::Marks as _;
 use super::shared::{Counters, Shared};
 use super::{Engine, FlushError, Level, Outcome, PushError, PushOptions, Pushed};
 use crate::event::{Encoded, Encoder, Event, EventError, Field, TypeId};

@@ -4,7 +4,6 @@
 //! What nobody asks for is synced too, `log.sync_ms` after it was written. With nothing written the
 //! thread sleeps.
 
-use super::marks::Marks as _;
 use super::shared::{Severity, Shared};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

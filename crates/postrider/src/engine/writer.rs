@@ -6,7 +6,6 @@
 //! An append that fails keeps its frame: the log's state, not the events, is what must change
 //! (space returns, the deliverer releases), and meanwhile the queue fills and its policy speaks.
 
-use super::marks::Marks as _;
 use super::shared::{Counters, Severity, Shared};
 use crate::event::{Entry, TypeId, type_of_text};
 use crate::inbox::Taker;
