@@ -1,7 +1,7 @@
 //! The handle in a forked child: a client of the inbox.
 
-use super::push::Input;
 use super::{Engine, FlushError, Level, PushError, PushOptions, Pushed};
+use crate::client::Input;
 
 /// Why a forked child could not hand over.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,6 @@ mod error;
 mod live;
 mod lock;
 mod metrics;
-mod options;
 mod push;
 mod settings;
 mod shared;
@@ -30,9 +29,9 @@ mod thread;
 mod webhooks;
 mod writer;
 
+pub use crate::client::{Level, Outcome, PushOptions, Pushed};
 pub use builder::Builder;
 pub use error::{CloseError, FlushError, OpenError, PushError, RestartError};
-pub use options::{Level, Outcome, PushOptions, Pushed};
 pub use shared::{Logger, Severity};
 pub use stats::Stats;
 

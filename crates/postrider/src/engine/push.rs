@@ -2,6 +2,7 @@
 
 use super::shared::{Counters, Shared};
 use super::{Engine, FlushError, Level, Outcome, PushError, PushOptions, Pushed};
+use crate::client::Input;
 use crate::event::{Encoded, Encoder, Event, EventError, Field, TypeId};
 use crate::queue::{FullPolicy, Refused};
 use crate::time::Instant;
@@ -13,34 +14,12 @@ thread_local! {
     static SCRATCH: RefCell<Encoder> = RefCell::new(Encoder::new());
 }
 
-/// An event in one of the forms that a host may have it in.
-#[derive(Clone, Copy)]
-pub(crate) enum Input<'a> {
-    Fields(TypeId, &'a [Field<'a>]),
-    Json(TypeId, &'a [u8]),
-    Line(&'a [u8]),
-}
-
 impl Input<'_> {
     /// The type, where it is known without reading the text.
     fn ty(&self) -> Option<TypeId> {
         match self {
             Input::Fields(ty, _) | Input::Json(ty, _) => Some(*ty),
             Input::Line(_) => None,
-        }
-    }
-
-    fn encode<'s>(
-        &self,
-        scratch: &'s mut Encoder,
-        shared: &Shared,
-    ) -> Result<Encoded<'s>, EventError> {
-        let now_ms = shared.clock.now().unix_ms;
-        let schema = &*shared.schema;
-        match self {
-            Input::Fields(ty, fields) => scratch.typed(schema, *ty, fields, now_ms),
-            Input::Json(ty, object) => scratch.json(schema, *ty, object, now_ms),
-            Input::Line(line) => scratch.line(schema, line, now_ms),
         }
     }
 }
@@ -101,7 +80,7 @@ impl Engine {
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.try_borrow_mut().map_err(|_| PushError::Reentered)?;
             let encoded = input
-                .encode(&mut scratch, shared)
+                .encode(&mut scratch, &shared.schema, shared.clock.now().unix_ms)
                 .inspect_err(|_| Counters::add(&shared.counters.invalid, 1))?;
             if !shared.wanted.contains(TypeId(encoded.entry.type_id)) {
                 return Ok(unwanted(shared));

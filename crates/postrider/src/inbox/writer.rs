@@ -73,10 +73,17 @@ impl Writer {
     /// The directory is missing, not ours, or may not be written by this user.
     pub fn open(dir: &Path) -> Result<Writer, InboxError> {
         let mut writer = Writer::prepared(dir);
-        match writer.ensure_open().map(drop) {
-            Ok(()) => Ok(writer),
-            Err(problem) => Err(writer.place.error(problem)),
-        }
+        writer.ready()?;
+        Ok(writer)
+    }
+
+    /// Opens and checks what the next append will need.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn ready(&mut self) -> Result<(), InboxError> {
+        let opened = self.ensure_open().map(drop);
+        opened.map_err(|problem| self.place.error(problem))
     }
 
     /// Closes what is open and forgets what isn't synced; the next append opens it anew.
