@@ -1,11 +1,13 @@
 //! Opening an engine: each part in the order in which the next needs it.
 
+use super::child::Child;
 use super::error::OpenError;
 use super::live::Live;
 use super::lock::{DirLock, make_dir};
 use super::shared::{Counters, Logger, LoggerSlot, Severity, Shared};
 use super::writer::Writer;
 use super::{Engine, sync, thread};
+use crate::client::Client;
 use crate::config::{Config, ConfigError, Keep, Policy};
 use crate::deliver::{self, Deliverer};
 use crate::event::{Schema, TypeId, WantedSet};
@@ -179,6 +181,11 @@ impl Builder {
                 other => io::Error::other(other.to_string()),
             },
         })?;
+        let child = Child::new(
+            taker
+                .as_ref()
+                .map(|(path, _)| Client::prepared(path, schema.clone())),
+        );
         let webhooks = store.webhooks()?;
 
         let shared = Arc::new(Shared {
@@ -223,7 +230,7 @@ impl Builder {
             inbox: taker.map(|(_, taker)| taker),
             unsynced: VecDeque::new(),
         };
-        let mut live = Live::new(again, shared.clone(), lock, watch.clone());
+        let mut live = Live::new(again, shared.clone(), lock, child, watch.clone());
         live.writer =
             Some(thread::spawn("postrider-writer", || writer.run()).map_err(spawn_failed)?);
         if !shared.is_memory() {

@@ -2,6 +2,7 @@
 //! another.
 
 use super::builder::Builder;
+use super::child::Child;
 use super::error::CloseError;
 use super::lock::DirLock;
 use super::shared::Shared;
@@ -17,6 +18,8 @@ pub(crate) struct Live {
     /// How it was opened, for a restart.
     pub(super) builder: Builder,
     pub(super) shared: Arc<Shared>,
+    /// What a forked child uses instead.
+    pub(super) child: Child,
     pub(super) writer: Option<JoinHandle<()>>,
     pub(super) sync: Option<JoinHandle<()>>,
     pub(super) watcher: Option<JoinHandle<()>>,
@@ -30,11 +33,13 @@ impl Live {
         builder: Builder,
         shared: Arc<Shared>,
         lock: Option<DirLock>,
+        child: Child,
         watch: Option<Arc<Watch>>,
     ) -> Live {
         Live {
             builder,
             shared,
+            child,
             writer: None,
             sync: None,
             watcher: None,
@@ -88,11 +93,13 @@ impl Live {
         result
     }
 
-    /// In a forked child: the threads are the parent's, their handles name nothing here.
+    /// In a forked child: the threads, and what they own, are the parent's. Their handles name
+    /// nothing here, and to drop what they share could wait for one of them.
     fn forget(&mut self) {
         for thread in [self.writer.take(), self.sync.take(), self.watcher.take()] {
             std::mem::forget(thread);
         }
+        std::mem::forget(self.shared.clone());
     }
 }
 

@@ -31,6 +31,7 @@ mod writer;
 
 pub use crate::client::{Level, Outcome, PushOptions, Pushed};
 pub use builder::Builder;
+pub use child::ChildError;
 pub use error::{CloseError, FlushError, OpenError, PushError, RestartError};
 pub use shared::{Logger, Severity};
 pub use stats::Stats;

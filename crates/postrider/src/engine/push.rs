@@ -3,7 +3,7 @@
 use super::shared::{Counters, Shared};
 use super::{Engine, FlushError, Level, Outcome, PushError, PushOptions, Pushed};
 use crate::client::Input;
-use crate::event::{Encoded, Encoder, Event, EventError, Field, TypeId};
+use crate::event::{Encoded, Encoder, Event, Field, TypeId};
 use crate::queue::{FullPolicy, Refused};
 use crate::time::Instant;
 use std::cell::RefCell;
