@@ -1,9 +1,10 @@
 //! A request and its response, as whoever mounts the API sees them.
 
 use serde_json::{Value, json};
+use std::fmt;
 
-/// One request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One request. `Debug` shows neither header values nor body: keys and passwords are in them.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// Such as `GET`; case-sensitive (RFC 9110 §9.1).
     pub method: String,
@@ -32,8 +33,8 @@ impl Request {
     }
 }
 
-/// Its response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Its response. `Debug` does not show the body: a new key is in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
@@ -78,4 +79,26 @@ pub enum Caller {
     Key,
     /// The host itself: all grants.
     Host,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path_and_query", &self.path_and_query)
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
 }

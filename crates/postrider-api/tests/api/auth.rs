@@ -182,3 +182,22 @@ fn a_bound_key_stays_in_its_subaccount() {
     }
     assert_eq!(w.get(&foreign).0, 200);
 }
+
+#[test]
+fn debug_output_shows_no_key() {
+    let w = world();
+    let key = w.key(&[Grant::Keys], None);
+    let request = postrider_api::Request {
+        method: "POST".into(),
+        path_and_query: "/api/v1/keys".into(),
+        headers: vec![("authorization".into(), key.clone())],
+        body: br#"{"grants": ["keys"]}"#.to_vec(),
+    };
+    let response = w.api.handle(&request, Caller::Key);
+    let made = json(&response)["results"]["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let shown = format!("{request:?} {response:?}");
+    assert!(!shown.contains(&key) && !shown.contains(&made), "{shown}");
+}

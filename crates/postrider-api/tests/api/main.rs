@@ -4,5 +4,6 @@ mod auth;
 mod bodies;
 mod fake;
 mod keys;
+mod property;
 mod tutorial;
 mod webhooks;

@@ -2,7 +2,8 @@
 //!
 //! What changes rarely and must never be half changed lives here; what changes with every batch
 //! lives in the journal. The file takes no lock of its own: the data directory has one, and a lock
-//! on this file would be kept alive by a child that the host forks.
+//! on this file would be kept alive by a child that the host forks. Secrets of webhooks are in it as
+//! they are, since they go out as they are: what guards them is its mode, 0600. API keys are hashed.
 //!
 //! | table | key | value |
 //! |---|---|---|
