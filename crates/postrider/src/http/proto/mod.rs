@@ -8,12 +8,21 @@
 //! belongs to one request: the bounded copy of the body, early answers, and whether the connection
 //! may carry another request.
 
+mod chunked;
+mod decode;
 mod error;
+mod exchange;
+mod framing;
 mod head;
 mod request;
 mod reuse;
+#[cfg(test)]
+mod tests;
 
+pub use decode::{Decoder, Eof, Event};
 pub use error::ProtocolError;
+pub use exchange::{Answer, Exchange};
+pub use framing::{Framing, framing};
 pub use head::{Head, Headers, Version};
 pub use request::{HeaderError, HeaderLines, Method, check_header, write_head};
 pub use reuse::{BodyEnd, NoReuse, Reuse};
