@@ -11,7 +11,7 @@ pub mod net;
 pub mod proto;
 
 pub use net::{
-    Allow, Body, Client, Config, Done, ErrorKind, HttpError, Phase, Policy, PolicyError, Request,
-    Response, Slice, Target, TargetError, Waker,
+    Allow, Body, Client, Config, Counters, Done, ErrorKind, HttpError, Phase, Policy, PolicyError,
+    Request, Response, Slice, Target, TargetError, Waker,
 };
 pub use proto::{BodyEnd, HeaderError, HeaderLines, Headers, Method, NoReuse, Reuse, check_header};

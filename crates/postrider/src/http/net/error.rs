@@ -1,6 +1,12 @@
 //! Why an exchange brought no answer.
 
-use std::fmt;
+use std::net::SocketAddr;
+use std::{fmt, io};
+
+use rustix::io::Errno;
+
+use super::{PolicyError, Target};
+use crate::http::proto::ProtocolError;
 
 /// How far an exchange had got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,3 +88,172 @@ impl fmt::Display for HttpError {
 }
 
 impl std::error::Error for HttpError {}
+
+/// The constructors: one per way to fail, each with the words for it.
+impl HttpError {
+    pub(super) fn resolve(target: &Target, error: &io::Error) -> Self {
+        let host = target.host();
+        let text = error.to_string();
+        // std gives only the C library's words: glibc's and musl's for EAI_AGAIN.
+        let again = ["Temporary failure", "Try again", "too many names"];
+        let (node_code, advice) = if again.iter().any(|a| text.contains(a)) {
+            ("EAI_AGAIN", "is the name server reachable?")
+        } else {
+            ("ENOTFOUND", "is the name right?")
+        };
+        let message = format!("cannot look up {host}: {text}; {advice}");
+        HttpError {
+            phase: Phase::Resolve,
+            kind: ErrorKind::Resolve,
+            node_code,
+            message,
+        }
+    }
+
+    pub(super) fn no_address(target: &Target) -> Self {
+        let message = format!("{} has no address", target.host());
+        let (phase, kind) = (Phase::Resolve, ErrorKind::Resolve);
+        HttpError {
+            phase,
+            kind,
+            node_code: "ENOTFOUND",
+            message,
+        }
+    }
+
+    pub(super) fn policy(target: &Target, error: &PolicyError) -> Self {
+        let message = format!("{} is refused: {error}", target.authority());
+        let (phase, kind) = (Phase::Connect, ErrorKind::Policy);
+        HttpError {
+            phase,
+            kind,
+            node_code: "EACCES",
+            message,
+        }
+    }
+
+    pub(super) fn connect(target: &Target, address: SocketAddr, error: &io::Error) -> Self {
+        let node_code = errno_name(error);
+        let kind = match node_code {
+            "EMFILE" | "ENFILE" | "ENOBUFS" | "ENOMEM" | "EADDRNOTAVAIL" => ErrorKind::Local,
+            "ETIMEDOUT" => ErrorKind::Timeout,
+            _ => ErrorKind::Connect,
+        };
+        let message = format!("cannot connect to {} at {address}: {error}", target.host());
+        HttpError {
+            phase: Phase::Connect,
+            kind,
+            node_code,
+            message,
+        }
+    }
+
+    pub(super) fn closed(phase: Phase, target: &Target, error: Option<&io::Error>) -> Self {
+        let doing = match phase {
+            Phase::Tls => "during the TLS handshake",
+            Phase::Send => "before it had taken the whole request",
+            _ => "without an answer",
+        };
+        let who = target.authority();
+        let (node_code, message) = match error {
+            Some(e) => (
+                errno_name(e),
+                format!("{who} broke the connection {doing}: {e}"),
+            ),
+            None => ("ECONNRESET", format!("{who} closed the connection {doing}")),
+        };
+        HttpError {
+            phase,
+            kind: ErrorKind::Closed,
+            node_code,
+            message,
+        }
+    }
+
+    pub(super) fn timeout(phase: Phase, target: &Target) -> Self {
+        let who = target.authority();
+        let message = match phase {
+            Phase::Queue => format!("no connection to {who} was free in time"),
+            Phase::Resolve => format!("looking up {} took too long", target.host()),
+            Phase::Connect => format!("connecting to {who} took too long"),
+            Phase::Tls => format!("the TLS handshake with {who} took too long"),
+            Phase::Send => format!("{who} did not take the whole request in time"),
+            Phase::Answer => format!("{who} took the request but did not answer in time"),
+        };
+        let node_code = match phase {
+            Phase::Send | Phase::Answer => "ESOCKETTIMEDOUT",
+            _ => "ETIMEDOUT",
+        };
+        HttpError {
+            phase,
+            kind: ErrorKind::Timeout,
+            node_code,
+            message,
+        }
+    }
+
+    pub(super) fn protocol(target: &Target, error: ProtocolError) -> Self {
+        use ProtocolError as P;
+        let node_code = match error {
+            P::Header => "HPE_INVALID_HEADER_TOKEN",
+            P::LineEnd => "HPE_LF_EXPECTED",
+            P::HeadTooLarge | P::TooManyHeaders | P::TooManyInterim => "HPE_HEADER_OVERFLOW",
+            P::ContentLength => "HPE_INVALID_CONTENT_LENGTH",
+            P::TransferEncoding => "HPE_INVALID_TRANSFER_ENCODING",
+            _ => "HPE_INVALID_CONSTANT",
+        };
+        let message = format!("{} does not speak HTTP/1.1: {error}", target.authority());
+        HttpError {
+            phase: Phase::Answer,
+            kind: ErrorKind::Protocol,
+            node_code,
+            message,
+        }
+    }
+
+    pub(super) fn tls(target: &Target, error: &rustls::Error) -> Self {
+        let (node_code, message) = super::tls::explain(error, target);
+        HttpError {
+            phase: Phase::Tls,
+            kind: ErrorKind::Tls,
+            node_code,
+            message,
+        }
+    }
+
+    /// TLS can't even be tried.
+    pub(super) fn no_tls(message: String) -> Self {
+        let (phase, kind) = (Phase::Tls, ErrorKind::Local);
+        HttpError {
+            phase,
+            kind,
+            node_code: "ERR_TLS_INVALID_CONTEXT",
+            message,
+        }
+    }
+}
+
+/// The C name of a system error.
+fn errno_name(error: &io::Error) -> &'static str {
+    let Some(errno) = Errno::from_io_error(error) else {
+        return "EIO";
+    };
+    match errno {
+        Errno::CONNREFUSED => "ECONNREFUSED",
+        Errno::CONNRESET => "ECONNRESET",
+        Errno::CONNABORTED => "ECONNABORTED",
+        Errno::PIPE => "EPIPE",
+        Errno::TIMEDOUT => "ETIMEDOUT",
+        Errno::HOSTUNREACH => "EHOSTUNREACH",
+        Errno::NETUNREACH => "ENETUNREACH",
+        Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL",
+        Errno::AFNOSUPPORT => "EAFNOSUPPORT",
+        Errno::ACCESS => "EACCES",
+        Errno::PERM => "EPERM",
+        Errno::MFILE => "EMFILE",
+        Errno::NFILE => "ENFILE",
+        Errno::NOBUFS => "ENOBUFS",
+        Errno::NOMEM => "ENOMEM",
+        _ => "EIO",
+    }
+}

@@ -1,17 +1,37 @@
 //! Connections: the loop that carries exchanges over sockets.
 //!
 //! One thread owns a [`Client`] and calls [`Client::poll`]; others may only [`Waker::wake`] it.
+//!
+//! ```text
+//! Client ─┬─ Conn ─┬─ Job: Outgoing (what is to be sent) + Exchange (what has come)
+//!         │        └─ Link: Socket, TLS session
+//!         ├─ Resolver: threads that look names up
+//!         └─ Policy: which addresses may be connected to
+//! ```
 
 mod body;
 mod client;
+mod config;
+mod conn;
 mod error;
+mod link;
+mod outgoing;
 mod policy;
+mod request;
+mod resolve;
+mod slots;
+mod socket;
 mod target;
+#[cfg(test)]
+mod tests;
+mod tls;
 mod waker;
 
 pub use body::{Body, Slice};
-pub use client::{Client, Config, Done, Request, Response};
+pub use client::{Client, Counters};
+pub use config::Config;
 pub use error::{ErrorKind, HttpError, Phase};
 pub use policy::{Allow, Policy, PolicyError};
+pub use request::{Done, Request, Response};
 pub use target::{Target, TargetError};
 pub use waker::Waker;

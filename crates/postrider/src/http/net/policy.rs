@@ -1,6 +1,12 @@
 //! Which addresses may be connected to.
+//!
+//! Targets are typed in by customers of a mail service, and the engine sits inside its network:
+//! without a policy a target is a way to reach what only the inside can reach. The decision is
+//! made on the address that is about to be connected to, never on a name, so a name that
+//! resolves to something else the second time gains nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -31,7 +37,7 @@ pub struct Policy {
 pub enum PolicyError {
     /// The address lies in a refused range.
     #[error(
-        "{address} is {range}, which targets may not be; allow it with an allowed target of {address}:{port} if it is meant"
+        "{address} is {range}, where targets may not be; if it is meant, allow {address}:{port} as a target"
     )]
     Range {
         /// The address.
@@ -53,21 +59,294 @@ pub enum PolicyError {
     Syntax(String),
 }
 
-impl FromStr for Allow {
-    type Err = PolicyError;
-    fn from_str(_text: &str) -> Result<Self, PolicyError> {
-        todo!()
-    }
-}
+/// Ports that need no exception.
+const PORTS: [u16; 2] = [80, 443];
+
+type Range4 = ([u8; 4], u8, &'static str);
+type Range6 = ([u16; 8], u8, &'static str);
+
+/// Refused IPv4 ranges: IANA's special-purpose registry and the clouds' metadata addresses.
+const REFUSED_V4: [Range4; 17] = [
+    ([0, 0, 0, 0], 8, "an address of this host (0.0.0.0/8)"),
+    ([10, 0, 0, 0], 8, "a private address (10.0.0.0/8)"),
+    (
+        [100, 64, 0, 0],
+        10,
+        "an address behind carrier-grade NAT (100.64.0.0/10)",
+    ),
+    ([127, 0, 0, 0], 8, "a loopback address (127.0.0.0/8)"),
+    (
+        [168, 63, 129, 16],
+        32,
+        "a cloud's metadata address (168.63.129.16)",
+    ),
+    (
+        [169, 254, 0, 0],
+        16,
+        "a link-local or metadata address (169.254.0.0/16)",
+    ),
+    ([172, 16, 0, 0], 12, "a private address (172.16.0.0/12)"),
+    (
+        [192, 0, 0, 0],
+        24,
+        "an address for protocols (192.0.0.0/24)",
+    ),
+    (
+        [192, 0, 2, 0],
+        24,
+        "an address for documentation (192.0.2.0/24)",
+    ),
+    (
+        [192, 31, 196, 0],
+        24,
+        "an anycast service address (192.31.196.0/24)",
+    ),
+    (
+        [192, 88, 99, 0],
+        24,
+        "a 6to4 relay address (192.88.99.0/24)",
+    ),
+    ([192, 168, 0, 0], 16, "a private address (192.168.0.0/16)"),
+    (
+        [198, 18, 0, 0],
+        15,
+        "an address for benchmarks (198.18.0.0/15)",
+    ),
+    (
+        [198, 51, 100, 0],
+        24,
+        "an address for documentation (198.51.100.0/24)",
+    ),
+    (
+        [203, 0, 113, 0],
+        24,
+        "an address for documentation (203.0.113.0/24)",
+    ),
+    ([224, 0, 0, 0], 4, "a multicast address (224.0.0.0/4)"),
+    (
+        [240, 0, 0, 0],
+        4,
+        "a reserved or broadcast address (240.0.0.0/4)",
+    ),
+];
+
+/// Refused IPv6 ranges; beyond them, whatever is not global unicast (2000::/3).
+const REFUSED_V6: [Range6; 14] = [
+    (
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        128,
+        "the unspecified address (::)",
+    ),
+    ([0, 0, 0, 0, 0, 0, 0, 1], 128, "the loopback address (::1)"),
+    (
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        96,
+        "an IPv4-compatible address (::/96)",
+    ),
+    (
+        [0x64, 0xff9b, 1, 0, 0, 0, 0, 0],
+        48,
+        "a local translation address (64:ff9b:1::/48)",
+    ),
+    (
+        [0x100, 0, 0, 0, 0, 0, 0, 0],
+        64,
+        "a discard address (100::/64)",
+    ),
+    (
+        [0x2001, 0, 0, 0, 0, 0, 0, 0],
+        32,
+        "a Teredo address (2001::/32)",
+    ),
+    (
+        [0x2001, 0, 0, 0, 0, 0, 0, 0],
+        23,
+        "an address for protocols (2001::/23)",
+    ),
+    (
+        [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0],
+        32,
+        "an address for documentation (2001:db8::/32)",
+    ),
+    (
+        [0x2002, 0, 0, 0, 0, 0, 0, 0],
+        16,
+        "a 6to4 address (2002::/16)",
+    ),
+    (
+        [0x3fff, 0, 0, 0, 0, 0, 0, 0],
+        20,
+        "an address for documentation (3fff::/20)",
+    ),
+    (
+        [0xfc00, 0, 0, 0, 0, 0, 0, 0],
+        7,
+        "a private or metadata address (fc00::/7)",
+    ),
+    (
+        [0xfe80, 0, 0, 0, 0, 0, 0, 0],
+        10,
+        "a link-local address (fe80::/10)",
+    ),
+    (
+        [0xfec0, 0, 0, 0, 0, 0, 0, 0],
+        10,
+        "a site-local address (fec0::/10)",
+    ),
+    (
+        [0xff00, 0, 0, 0, 0, 0, 0, 0],
+        8,
+        "a multicast address (ff00::/8)",
+    ),
+];
 
 impl Policy {
     /// Checks a resolved address: called for each one at connect time.
-    pub fn check(&self, _addr: SocketAddr) -> Result<(), PolicyError> {
-        todo!()
+    pub fn check(&self, addr: SocketAddr) -> Result<(), PolicyError> {
+        let (address, port) = (addr.ip().to_canonical(), addr.port());
+        if self.allow.iter().any(|a| a.contains(address, port)) {
+            return Ok(());
+        }
+        if let Some(range) = refused(address) {
+            return Err(PolicyError::Range {
+                address,
+                port,
+                range,
+            });
+        }
+        if PORTS.contains(&port) {
+            Ok(())
+        } else {
+            Err(PolicyError::Port(port))
+        }
     }
 
     /// Checks a port before the address is known: refuses what no address could make good.
-    pub fn check_port(&self, _port: u16) -> Result<(), PolicyError> {
-        todo!()
+    pub fn check_port(&self, port: u16) -> Result<(), PolicyError> {
+        let named = self.allow.iter().any(|a| a.port.is_none_or(|p| p == port));
+        if named || PORTS.contains(&port) {
+            Ok(())
+        } else {
+            Err(PolicyError::Port(port))
+        }
+    }
+}
+
+/// The refused range that an address lies in. IPv4 inside IPv6 is judged as IPv4.
+fn refused(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(_) => {
+            let inside = |(net, prefix, _): &&Range4| {
+                covers(IpAddr::V4(Ipv4Addr::from(*net)), *prefix, address)
+            };
+            REFUSED_V4.iter().find(inside).map(|r| r.2)
+        }
+        IpAddr::V6(v6) => {
+            if let Some(v4) = translated(v6) {
+                return refused(IpAddr::V4(v4));
+            }
+            let inside = |(net, prefix, _): &&Range6| {
+                covers(IpAddr::V6(Ipv6Addr::from(*net)), *prefix, address)
+            };
+            let named = REFUSED_V6.iter().find(inside).map(|r| r.2);
+            named.or((v6.segments()[0] & 0xe000 != 0x2000)
+                .then_some("not a global unicast address (2000::/3)"))
+        }
+    }
+}
+
+/// The IPv4 address that a NAT64 of the well-known prefix connects to (64:ff9b::/96, RFC 6052):
+/// how a host without IPv4 reaches targets that have only that.
+fn translated(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let s = v6.segments();
+    let [a, b] = s[6].to_be_bytes();
+    let [c, d] = s[7].to_be_bytes();
+    (s[..6] == [0x64, 0xff9b, 0, 0, 0, 0]).then(|| Ipv4Addr::new(a, b, c, d))
+}
+
+/// Whether `net`/`prefix` covers `address`; never across families.
+fn covers(net: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    mask(address, prefix).is_some_and(|masked| masked == net)
+}
+
+/// The address with all bits behind the prefix zero; none if the prefix is too long.
+fn mask(address: IpAddr, prefix: u8) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => {
+            let behind = 32u32.checked_sub(u32::from(prefix))?;
+            let mask = u32::MAX.checked_shl(behind).unwrap_or(0);
+            Some(IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask)))
+        }
+        IpAddr::V6(v6) => {
+            let behind = 128u32.checked_sub(u32::from(prefix))?;
+            let mask = u128::MAX.checked_shl(behind).unwrap_or(0);
+            Some(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask)))
+        }
+    }
+}
+
+impl Allow {
+    /// Whether this exception covers an address and port.
+    pub fn contains(&self, address: IpAddr, port: u16) -> bool {
+        covers(self.net, self.prefix, address.to_canonical()) && self.port.is_none_or(|p| p == port)
+    }
+}
+
+impl FromStr for Allow {
+    type Err = PolicyError;
+
+    /// Reads `ADDRESS[/PREFIX][:PORT]`; IPv6 with a port is `[ADDRESS/PREFIX]:PORT` or
+    /// `[ADDRESS]/PREFIX:PORT`. Bits behind the prefix are ignored.
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        parse_allow(text).ok_or_else(|| PolicyError::Syntax(text.to_owned()))
+    }
+}
+
+fn parse_allow(text: &str) -> Option<Allow> {
+    let (network, rest) = match text.strip_prefix('[') {
+        Some(inner) => inner.split_once(']')?,
+        // A colon in IPv4 comes before the port; in IPv6 without brackets it never does.
+        None if text.contains('.') && !text.contains("::") => {
+            text.split_at(text.find(':').unwrap_or(text.len()))
+        }
+        None => (text, ""),
+    };
+    let (tail, port) = match rest.split_once(':') {
+        Some((tail, port)) => (tail, Some(number(port)?)),
+        None => (rest, None),
+    };
+    let (address, prefix) = match (network.split_once('/'), tail.strip_prefix('/')) {
+        (Some((address, prefix)), None) if tail.is_empty() => (address, Some(number(prefix)?)),
+        (None, Some(prefix)) => (network, Some(number(prefix)?)),
+        (None, None) if tail.is_empty() => (network, None),
+        _ => return None,
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let prefix = match prefix {
+        Some(prefix) => u8::try_from(prefix).ok()?,
+        None if address.is_ipv4() => 32,
+        None => 128,
+    };
+    Some(Allow {
+        net: mask(address, prefix)?,
+        prefix,
+        port,
+    })
+}
+
+/// Decimal digits only: no sign, no blank.
+fn number(text: &str) -> Option<u16> {
+    text.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())?
+}
+
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.net, self.port) {
+            (IpAddr::V6(net), Some(port)) => write!(f, "[{net}/{}]:{port}", self.prefix),
+            (net, Some(port)) => write!(f, "{net}/{}:{port}", self.prefix),
+            (net, None) => write!(f, "{net}/{}", self.prefix),
+        }
     }
 }

@@ -1,17 +1,27 @@
 //! A target: a URL that may be POSTed to.
 
+use std::net::IpAddr;
+
 use thiserror::Error;
+use url::{Host, Url};
 
 use super::policy::{Policy, PolicyError};
 
 /// A parsed and checked target URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    https: bool,
-    host: String,
-    port: u16,
+    place: Place,
+    address: Option<IpAddr>,
     authority: String,
     path: String,
+}
+
+/// What connections are pooled by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) https: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
 }
 
 /// Why a URL is no target.
@@ -44,23 +54,63 @@ impl Target {
 
     /// Parses and checks a URL. An address in the URL is checked whole, a name only for its port:
     /// what it resolves to is checked at each connect.
-    pub fn parse(_url: &str, _policy: &Policy) -> Result<Target, TargetError> {
-        todo!()
+    pub fn parse(url: &str, policy: &Policy) -> Result<Target, TargetError> {
+        if url.len() > Self::MAX_LEN {
+            return Err(TargetError::TooLong);
+        }
+        // URL parsers drop blanks and line ends silently; what is stored must be what is used.
+        if url.bytes().any(|b| b <= b' ' || b == 0x7f) {
+            return Err(TargetError::Syntax(
+                "it holds a blank or control character".to_owned(),
+            ));
+        }
+        let url = Url::parse(url).map_err(|e| TargetError::Syntax(e.to_string()))?;
+        let https = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            other => return Err(TargetError::Scheme(other.to_owned())),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(TargetError::Credentials);
+        }
+        if url.fragment().is_some() {
+            return Err(TargetError::Fragment);
+        }
+        let (host, address) = match url.host() {
+            Some(Host::Domain(name)) => (name.to_owned(), None),
+            Some(Host::Ipv4(a)) => (a.to_string(), Some(IpAddr::V4(a))),
+            Some(Host::Ipv6(a)) => (a.to_string(), Some(IpAddr::V6(a))),
+            None => return Err(TargetError::Syntax("it names no host".to_owned())),
+        };
+        let port = url.port().unwrap_or(if https { 443 } else { 80 });
+        match address {
+            Some(address) => policy.check((address, port).into())?,
+            None => policy.check_port(port)?,
+        }
+        // The URL's own spelling of the host: brackets around IPv6, no default port.
+        let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+        let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+        Ok(Target {
+            place: Place { https, host, port },
+            address,
+            authority,
+            path,
+        })
     }
 
     /// Whether it is https.
     pub fn is_https(&self) -> bool {
-        self.https
+        self.place.https
     }
 
     /// Host: a name in its ASCII form, or an address (IPv6 without brackets).
     pub fn host(&self) -> &str {
-        &self.host
+        &self.place.host
     }
 
     /// Port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.place.port
     }
 
     /// As in the Host header: with the port only where it is not the scheme's own.
@@ -71,5 +121,15 @@ impl Target {
     /// Path and query, percent-encoded.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The address, if the host is one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What its connections are pooled by.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 }

@@ -1,0 +1,261 @@
+//! One connection and the exchange on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, vec};
+
+use super::link::{Link, LinkError, Received, Sent};
+use super::outgoing::Outgoing;
+use super::resolve::Ticket;
+use super::socket::Socket;
+use super::{ErrorKind, HttpError, Phase, Request, Target};
+use crate::http::proto::{Answer, Exchange, Limits, Method, write_head};
+use crate::time::Instant;
+
+/// A request that is waiting or on its way.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: u64,
+    pub(super) target: Arc<Target>,
+    pub(super) deadline: Instant,
+    pub(super) started: Instant,
+    /// Sent over a connection that had carried another exchange.
+    pub(super) reused: bool,
+    method: Method,
+    out: Outgoing,
+    exchange: Exchange,
+    retried: bool,
+}
+
+/// Where a connection stands. `connect_by` bounds name, connection and handshake together.
+#[derive(Debug)]
+pub(super) enum Conn {
+    /// The name is being looked up.
+    Resolving {
+        job: Box<Job>,
+        ticket: Ticket,
+        connect_by: Instant,
+    },
+    /// One address is being tried.
+    Connecting { job: Box<Job>, attempt: Attempt },
+    /// TLS handshake, request, answer.
+    Busy {
+        job: Box<Job>,
+        link: Link,
+        connect_by: Instant,
+    },
+    /// Waiting for the next request.
+    Idle {
+        link: Link,
+        target: Arc<Target>,
+        since: Instant,
+    },
+}
+
+/// An attempt to connect to one of several addresses.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) socket: Socket,
+    pub(super) address: std::net::SocketAddr,
+    /// When the next address gets its turn.
+    pub(super) until: Instant,
+    pub(super) route: Route,
+}
+
+/// Addresses that are still to be tried, and the time for all of them.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) rest: vec::IntoIter<std::net::SocketAddr>,
+    pub(super) connect_by: Instant,
+}
+
+impl Route {
+    /// An even share of what time is left for the address just taken.
+    pub(super) fn share(&self, now: Instant) -> Instant {
+        let shares = u32::try_from(self.rest.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        now.after(self.connect_by.since(now) / shares)
+    }
+}
+
+impl Conn {
+    /// The target.
+    pub(super) fn target(&self) -> &Arc<Target> {
+        match self {
+            Conn::Resolving { job, .. } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
+                &job.target
+            }
+            Conn::Idle { target, .. } => target,
+        }
+    }
+
+    /// The job, if there is one.
+    pub(super) fn job(&self) -> Option<&Job> {
+        match self {
+            Conn::Resolving { job, .. } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
+                Some(job)
+            }
+            Conn::Idle { .. } => None,
+        }
+    }
+
+    /// When something has to be done even if nothing happens.
+    pub(super) fn due(&self, idle_age: Duration) -> Instant {
+        match self {
+            Conn::Resolving { connect_by, .. } => *connect_by,
+            Conn::Connecting { attempt, .. } => attempt.until,
+            Conn::Busy {
+                job,
+                link,
+                connect_by,
+            } if link.is_handshaking() => job.deadline.min(*connect_by),
+            Conn::Busy { job, .. } => job.deadline,
+            Conn::Idle { since, .. } => since.after(idle_age),
+        }
+    }
+}
+
+/// What became of an exchange in one turn.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// It goes on.
+    Pending,
+    /// There is an answer.
+    Answered(Answer),
+    /// There won't be one.
+    Failed(HttpError),
+}
+
+impl Job {
+    /// Writes the head and gets ready to send.
+    pub(super) fn new(
+        id: u64,
+        request: Request,
+        user_agent: &str,
+        limits: Limits,
+        now: Instant,
+    ) -> Box<Job> {
+        let Request {
+            target,
+            method,
+            headers,
+            body,
+            deadline,
+        } = request;
+        let mut head = Vec::with_capacity(512);
+        let (authority, path) = (target.authority(), target.path());
+        write_head(
+            &mut head,
+            method,
+            authority,
+            path,
+            user_agent,
+            &headers,
+            body.len(),
+        );
+        Box::new(Job {
+            id,
+            target,
+            deadline,
+            started: now,
+            reused: false,
+            method,
+            out: Outgoing::new(head, body),
+            exchange: Exchange::new(method, limits),
+            retried: false,
+        })
+    }
+
+    /// Gets ready to be sent again over a fresh connection, if that is safe: the connection had
+    /// been used before, and no byte of an answer came, so that the receiver most likely closed
+    /// it before it saw the request. Once.
+    pub(super) fn rewind(&mut self, error: &HttpError, limits: Limits) -> bool {
+        let closed = error.kind == ErrorKind::Closed;
+        let safe = closed && self.reused && !self.retried && self.exchange.untouched();
+        if safe {
+            self.out.rewind();
+            self.exchange = Exchange::new(self.method, limits);
+            (self.reused, self.retried) = (false, true);
+        }
+        safe
+    }
+
+    /// Carries the exchange as far as it goes. `readable` is a hint that there may be input.
+    pub(super) fn turn(&mut self, link: &mut Link, buf: &mut [u8], readable: bool) -> Turn {
+        // Input first: an answer that is there makes sending the rest pointless, and a write
+        // error must not hide it.
+        if readable {
+            match self.read(link, buf) {
+                Turn::Pending => {}
+                over => return over,
+            }
+        }
+        if !self.exchange.wants_to_send() {
+            return Turn::Pending;
+        }
+        match link.send(&mut self.out) {
+            Ok(Sent::Blocked) => Turn::Pending,
+            Ok(Sent::All) => {
+                self.exchange.sent();
+                Turn::Pending
+            }
+            Err(error) => match self.read(link, buf) {
+                Turn::Pending => self.ended(link, false, Some(&error)),
+                Turn::Failed(e) if e.kind == ErrorKind::Closed => self.failed(link, Some(&error)),
+                over => over,
+            },
+        }
+    }
+
+    /// What the passing of the deadline means.
+    pub(super) fn timed_out(&mut self, link: &Link) -> Turn {
+        match self.exchange.timed_out() {
+            Some(answer) => Turn::Answered(answer),
+            None => Turn::Failed(HttpError::timeout(self.phase(link), &self.target)),
+        }
+    }
+
+    /// Reads until there is no more input, or no more is needed.
+    fn read(&mut self, link: &mut Link, buf: &mut [u8]) -> Turn {
+        loop {
+            match link.receive(buf) {
+                Ok(Received::Blocked) => return Turn::Pending,
+                Ok(Received::Bytes(n)) => match self.exchange.received(&buf[..n]) {
+                    Ok(None) => {}
+                    Ok(Some(answer)) => return Turn::Answered(answer),
+                    Err(e) => return Turn::Failed(HttpError::protocol(&self.target, e)),
+                },
+                Ok(Received::End { clean }) => return self.ended(link, clean, None),
+                Err(LinkError::Io(e)) => return self.ended(link, false, Some(&e)),
+                Err(LinkError::Tls(e)) => {
+                    return match self.exchange.closed(false) {
+                        Some(answer) => Turn::Answered(answer),
+                        None => Turn::Failed(HttpError::tls(&self.target, &e)),
+                    };
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, link: &Link, clean: bool, error: Option<&io::Error>) -> Turn {
+        match self.exchange.closed(clean) {
+            Some(answer) => Turn::Answered(answer),
+            None => self.failed(link, error),
+        }
+    }
+
+    fn failed(&self, link: &Link, error: Option<&io::Error>) -> Turn {
+        Turn::Failed(HttpError::closed(self.phase(link), &self.target, error))
+    }
+
+    fn phase(&self, link: &Link) -> Phase {
+        if link.is_handshaking() {
+            Phase::Tls
+        } else if self.out.is_done() {
+            Phase::Answer
+        } else {
+            Phase::Send
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Keeping, reusing, limiting and closing connections; what goes over them.
+
+use std::io::{BufReader, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use super::support::*;
+use crate::http::{Body, BodyEnd, Client, Config, HeaderLines, NoReuse, Reuse, Slice};
+use crate::time::SystemClock;
+
+#[test]
+fn a_request_arrives_as_it_was_given() {
+    let (sender, seen) = mpsc::channel();
+    let receiver = Receiver::start(move |_, stream| {
+        let mut stream = BufReader::new(stream);
+        sender.send(read_request(&mut stream).unwrap()).unwrap();
+        stream.get_mut().write_all(OK.as_bytes()).unwrap();
+    });
+    let mut request = post(&receiver.url(), body("[1,2]"));
+    let mut headers = HeaderLines::new();
+    headers.push("X-MessageSystems-Batch-ID", "b").unwrap();
+    request.headers = headers;
+    let response = answer(exchange(&mut client(), request));
+    assert_eq!(
+        (response.status, response.body.as_slice()),
+        (200, b"ok".as_slice())
+    );
+    assert_eq!(
+        (response.end, response.reuse),
+        (BodyEnd::Complete, Reuse::Yes)
+    );
+    let (head, body) = seen.recv().unwrap();
+    assert_eq!(
+        head,
+        format!(
+            "POST /hook HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nContent-Length: 5\r\n\
+             X-MessageSystems-Batch-ID: b\r\n\r\n",
+            receiver.addr,
+            Config::default().user_agent,
+        )
+    );
+    assert_eq!(body, b"[1,2]");
+}
+
+#[test]
+fn a_kept_connection_carries_the_next_request() {
+    let receiver = Receiver::answering(OK);
+    let mut client = client();
+    for round in 0..10 {
+        let done = exchange(&mut client, post(&receiver.url(), body("x")));
+        assert_eq!(done.reused, round > 0);
+        assert_eq!(answer(done).status, 200);
+    }
+    assert_eq!((client.counters().opened, client.counters().reused), (1, 9));
+}
+
+#[test]
+fn a_connection_that_says_close_is_not_kept() {
+    let receiver =
+        Receiver::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let mut client = client();
+    for _ in 0..2 {
+        let response = answer(exchange(&mut client, post(&receiver.url(), body("x"))));
+        assert_eq!(response.reuse, Reuse::No(NoReuse::ServerAsked));
+    }
+    let counters = client.counters();
+    assert_eq!((counters.opened, counters.reused), (2, 0));
+    assert_eq!(counters.not_reused[NoReuse::ServerAsked.index()], 2);
+}
+
+/// Row 26: servers close idle connections after a time of their own.
+#[test]
+fn a_connection_closed_while_idle_is_dropped() {
+    let receiver = Receiver::start(|_, stream| {
+        let mut stream = BufReader::new(stream);
+        read_request(&mut stream).unwrap();
+        stream.get_mut().write_all(OK.as_bytes()).unwrap();
+    });
+    let mut client = client();
+    for _ in 0..2 {
+        let done = exchange(&mut client, post(&receiver.url(), body("x")));
+        assert!(!done.reused);
+        assert_eq!(answer(done).status, 200);
+        poll_until(&mut client, &mut Vec::new(), |client, _| {
+            client.connections() == 0
+        });
+    }
+    assert_eq!(client.counters().retried, 0);
+}
+
+/// Row 15.
+#[test]
+fn a_connection_with_unsolicited_bytes_is_never_reused() {
+    let receiver = Receiver::start(|_, stream| {
+        let mut stream = BufReader::new(stream);
+        while read_request(&mut stream).is_some() {
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+            // Answers a request that nobody has made yet.
+            let _ = stream
+                .get_mut()
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad");
+        }
+    });
+    let mut client = client();
+    for _ in 0..3 {
+        let done = exchange(&mut client, post(&receiver.url(), body("x")));
+        assert!(!done.reused);
+        assert_eq!(answer(done).body, b"ok");
+        poll_until(&mut client, &mut Vec::new(), |client, _| {
+            client.connections() == 0
+        });
+    }
+}
+
+#[test]
+fn an_idle_connection_is_closed_at_its_age() {
+    let receiver = Receiver::answering(OK);
+    let idle_age = Duration::from_millis(20);
+    let mut client = Client::new(Config {
+        idle_age,
+        ..config()
+    })
+    .unwrap();
+    answer(exchange(&mut client, post(&receiver.url(), body("x"))));
+    assert_eq!(client.connections(), 1);
+    // The loop wakes by itself: no timeout of ours, and nothing else happens.
+    while client.connections() > 0 {
+        client.poll(None, &SystemClock, &mut Vec::new()).unwrap();
+    }
+}
+
+#[test]
+fn close_idle_ends_idle_connections_only() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let receiver = Receiver::start(move |number, stream| {
+        let mut stream = BufReader::new(stream);
+        while read_request(&mut stream).is_some() {
+            if number == 0 {
+                held.lock().unwrap().recv().unwrap();
+            }
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let mut client = client();
+    client.start(1, post(&receiver.url(), body("held")), now());
+    poll_until(&mut client, &mut Vec::new(), |client, _| {
+        client.connections() == 1
+    });
+    client.start(2, post(&receiver.url(), body("quick")), now());
+    assert_eq!(finish(&mut client, 1)[0].id, 2);
+    assert_eq!(client.connections(), 2);
+    client.close_idle();
+    assert_eq!((client.connections(), client.in_flight()), (1, 1));
+    release.send(()).unwrap();
+    assert_eq!(finish(&mut client, 1)[0].id, 1);
+}
+
+/// Row 21: partial writes, more slices than one call takes.
+#[test]
+fn a_large_body_of_many_slices_arrives_whole() {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let copy = Arc::clone(&received);
+    let receiver = Receiver::start(move |_, stream| {
+        let mut stream = BufReader::new(stream);
+        while let Some((_, body)) = read_request(&mut stream) {
+            *copy.lock().unwrap() = body;
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let memory: Arc<Vec<u8>> = Arc::new(
+        (0..9_000_000u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect(),
+    );
+    let mut body = Body::new();
+    body.push("[");
+    for piece in 0..3000 {
+        body.push(Slice::shared(
+            memory.clone(),
+            piece * 3000..(piece + 1) * 3000,
+        ));
+    }
+    body.push("]");
+    assert_eq!(body.len(), 9_000_002);
+    let mut client = client();
+    for _ in 0..2 {
+        answer(exchange(&mut client, post(&receiver.url(), body.clone())));
+        let received = std::mem::take(&mut *received.lock().unwrap());
+        assert_eq!((received[0], received[9_000_001]), (b'[', b']'));
+        assert!(
+            received[1..9_000_001] == memory[..],
+            "the body changed on its way"
+        );
+    }
+}
+
+#[test]
+fn requests_beyond_the_limit_of_a_target_wait_for_their_turn() {
+    let receiver = Receiver::answering(OK);
+    let mut client = Client::new(Config {
+        max_per_target: 2,
+        ..config()
+    })
+    .unwrap();
+    for id in 0..20 {
+        client.start(id, post(&receiver.url(), body("x")), now());
+    }
+    assert_eq!((client.in_flight(), client.connections()), (20, 2));
+    let mut ids: Vec<u64> = finish(&mut client, 20)
+        .into_iter()
+        .map(|done| done.id)
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..20).collect::<Vec<u64>>());
+    assert_eq!((client.in_flight(), client.counters().opened), (0, 2));
+}
+
+#[test]
+fn at_the_limit_of_all_connections_the_longest_idle_one_gives_way() {
+    let receivers: Vec<Receiver> = (0..3).map(|_| Receiver::answering(OK)).collect();
+    let mut client = Client::new(Config {
+        max_connections: 2,
+        ..config()
+    })
+    .unwrap();
+    for receiver in &receivers {
+        answer(exchange(&mut client, post(&receiver.url(), body("x"))));
+    }
+    assert_eq!(client.connections(), 2);
+    // The first one's connection is gone, the second's is not.
+    assert!(exchange(&mut client, post(&receivers[1].url(), body("x"))).reused);
+    assert!(!exchange(&mut client, post(&receivers[0].url(), body("x"))).reused);
+}
+
+#[test]
+fn a_cancelled_exchange_never_comes_back() {
+    let receiver = Receiver::start(|_, stream| drain(stream));
+    let mut client = Client::new(Config {
+        max_per_target: 1,
+        ..config()
+    })
+    .unwrap();
+    client.start(1, post(&receiver.url(), body("x")), now());
+    client.start(2, post(&receiver.url(), body("waits")), now());
+    assert!(client.cancel(2) && !client.cancel(2));
+    assert_eq!((client.in_flight(), client.connections()), (1, 1));
+    assert!(client.cancel(1) && !client.cancel(1));
+    assert_eq!((client.in_flight(), client.connections()), (0, 0));
+    let mut done = Vec::new();
+    client
+        .poll(Some(Duration::ZERO), &SystemClock, &mut done)
+        .unwrap();
+    assert!(done.is_empty());
+}
+
+/// Row 22.
+#[test]
+fn a_dead_address_gives_way_to_the_next_one() {
+    let receiver = Receiver::answering(OK);
+    let port = receiver.addr.port();
+    let dead: SocketAddr = format!("127.0.0.2:{port}").parse().unwrap();
+    let mut client = client();
+    let request = post(&receiver.url(), body("x"));
+    client.start_at(1, request.clone(), vec![dead, receiver.addr], now());
+    assert_eq!(answer(finish(&mut client, 1).pop().unwrap()).status, 200);
+    client.close_idle();
+    client.start_at(2, request, vec![dead, dead], now());
+    let error = error(finish(&mut client, 1).pop().unwrap());
+    assert_eq!(error.node_code, "ECONNREFUSED");
+    assert!(error.message.contains(&dead.to_string()), "{error}");
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    let receiver = Receiver::answering(OK);
+    let url = format!("http://localhost:{}/", receiver.addr.port());
+    let mut client = client();
+    assert_eq!(
+        answer(exchange(&mut client, post(&url, body("x")))).status,
+        200
+    );
+    assert!(exchange(&mut client, post(&url, body("x"))).reused);
+}

@@ -1,0 +1,8 @@
+//! The client against receivers on real loopback sockets.
+
+mod connections;
+mod policy;
+mod support;
+mod timing;
+mod tls;
+mod unhappy;

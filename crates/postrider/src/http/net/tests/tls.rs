@@ -1,0 +1,260 @@
+//! TLS with certificates made on the spot: good, unknown, for another name, expired.
+
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::PrivateKeyDer;
+
+use super::support::*;
+use crate::http::{BodyEnd, Client, Config, ErrorKind, NoReuse, Phase, Reuse};
+
+/// A certificate authority, its certificate in a file.
+pub(super) struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    dir: tempfile::TempDir,
+}
+
+impl Ca {
+    pub(super) fn new() -> Ca {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // A name of its own: one that is trusted under the same name would be its issuer.
+        let dir = tempfile::tempdir().unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, dir.path().to_str().unwrap());
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        std::fs::write(dir.path().join("ca.pem"), issuer.pem()).unwrap();
+        Ca { issuer, dir }
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        Box::leak(self.dir.path().join("ca.pem").into_boxed_path())
+    }
+
+    /// A client that trusts this authority alone.
+    fn client(&self) -> Client {
+        Client::new(Config {
+            ca_file: Some(self.file().to_owned()),
+            ..config()
+        })
+        .unwrap()
+    }
+
+    /// What a server for `name` presents.
+    fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Arc::new(config)
+    }
+}
+
+type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
+
+fn tls_receiver(
+    config: Arc<ServerConfig>,
+    serve: impl Fn(Stream) + Send + Sync + 'static,
+) -> Receiver {
+    Receiver::start(move |_, stream| {
+        let session = ServerConnection::new(config.clone()).unwrap();
+        serve(BufReader::new(StreamOwned::new(session, stream)));
+    })
+}
+
+/// Answers every request.
+fn polite(mut stream: Stream) {
+    while read_request(&mut stream).is_some() {
+        stream.get_mut().write_all(OK.as_bytes()).unwrap();
+    }
+}
+
+fn https(receiver: &Receiver) -> String {
+    receiver.url().replace("http:", "https:")
+}
+
+#[test]
+fn a_certificate_of_a_trusted_authority_is_accepted() {
+    let ca = Ca::new();
+    let receiver = tls_receiver(ca.server("127.0.0.1", |_| {}), polite);
+    let mut client = ca.client();
+    for round in 0..3 {
+        let done = exchange(&mut client, post(&https(&receiver), body("x")));
+        assert_eq!(done.reused, round > 0);
+        let response = answer(done);
+        assert_eq!((response.status, response.reuse), (200, Reuse::Yes));
+    }
+}
+
+#[test]
+fn a_name_is_checked_and_sent_to_the_server() {
+    let ca = Ca::new();
+    let receiver = tls_receiver(ca.server("localhost", |_| {}), |mut stream| {
+        read_request(&mut stream).unwrap();
+        assert_eq!(stream.get_ref().conn.server_name(), Some("localhost"));
+        assert_eq!(stream.get_ref().conn.alpn_protocol(), None);
+        stream.get_mut().write_all(OK.as_bytes()).unwrap();
+    });
+    let url = format!("https://localhost:{}/", receiver.addr.port());
+    assert_eq!(
+        answer(exchange(&mut ca.client(), post(&url, body("x")))).status,
+        200
+    );
+}
+
+#[test]
+fn a_large_body_goes_through_tls_whole() {
+    let ca = Ca::new();
+    let memory: Vec<u8> = (0..5_000_000u32).map(|i| (i ^ (i >> 7)) as u8).collect();
+    let expected = memory.clone();
+    let receiver = tls_receiver(ca.server("127.0.0.1", |_| {}), move |mut stream| {
+        while let Some((_, body)) = read_request(&mut stream) {
+            assert!(body == expected, "the body changed on its way");
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let mut client = ca.client();
+    for _ in 0..2 {
+        let response = answer(exchange(
+            &mut client,
+            post(&https(&receiver), memory.clone()),
+        ));
+        assert_eq!(response.status, 200);
+    }
+}
+
+/// Asserts that the handshake with this server fails so.
+#[track_caller]
+fn fails(client: &mut Client, config: Arc<ServerConfig>, code: &str, words: &str) {
+    let receiver = tls_receiver(config, polite);
+    let error = error(exchange(client, post(&https(&receiver), body("x"))));
+    assert_eq!(
+        (error.phase, error.kind, error.node_code),
+        (Phase::Tls, ErrorKind::Tls, code)
+    );
+    assert!(error.message.contains(words), "{error}");
+    client.close_idle();
+}
+
+#[test]
+fn an_unknown_issuer_is_named() {
+    let (ca, other) = (Ca::new(), Ca::new());
+    let server = other.server("127.0.0.1", |_| {});
+    fails(
+        &mut ca.client(),
+        server,
+        "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        "issuer",
+    );
+}
+
+#[test]
+fn a_certificate_for_another_name_is_named() {
+    let ca = Ca::new();
+    let server = ca.server("hooks.example.com", |_| {});
+    fails(
+        &mut ca.client(),
+        server,
+        "ERR_TLS_CERT_ALTNAME_INVALID",
+        "hooks.example.com",
+    );
+}
+
+#[test]
+fn an_expired_certificate_is_named() {
+    let ca = Ca::new();
+    let server = ca.server("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    });
+    fails(&mut ca.client(), server, "CERT_HAS_EXPIRED", "expired");
+    let server = ca.server("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(4000, 1, 1);
+    });
+    fails(&mut ca.client(), server, "CERT_NOT_YET_VALID", "clock");
+}
+
+#[test]
+fn a_server_without_tls_is_named() {
+    let receiver = Receiver::start(|_, mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        drain(stream);
+    });
+    let error = error(exchange(
+        &mut Ca::new().client(),
+        post(&https(&receiver), body("x")),
+    ));
+    assert_eq!((error.kind, error.node_code), (ErrorKind::Tls, "EPROTO"));
+    assert!(error.message.contains("does not speak TLS"), "{error}");
+}
+
+#[test]
+fn a_connection_cut_during_the_handshake_is_closed() {
+    let receiver = Receiver::start(|_, stream| drop(stream));
+    let error = error(exchange(
+        &mut Ca::new().client(),
+        post(&https(&receiver), body("x")),
+    ));
+    assert_eq!((error.phase, error.kind), (Phase::Tls, ErrorKind::Closed));
+}
+
+/// Row 11: the end of TCP alone is no end of the body.
+#[test]
+fn a_body_until_close_is_truncated_without_close_notify() {
+    let ca = Ca::new();
+    for notify in [true, false] {
+        let receiver = tls_receiver(ca.server("127.0.0.1", |_| {}), move |mut stream| {
+            read_request(&mut stream).unwrap();
+            stream
+                .get_mut()
+                .write_all(b"HTTP/1.1 200 OK\r\n\r\nsome")
+                .unwrap();
+            if notify {
+                stream.get_mut().conn.send_close_notify();
+            }
+            stream.get_mut().flush().unwrap();
+        });
+        let response = answer(exchange(
+            &mut ca.client(),
+            post(&https(&receiver), body("x")),
+        ));
+        let (end, why) = match notify {
+            true => (BodyEnd::Complete, NoReuse::UntilClose),
+            false => (BodyEnd::Truncated, NoReuse::BodyCut),
+        };
+        assert_eq!((response.status, response.end), (200, end));
+        assert_eq!(response.reuse, Reuse::No(why));
+    }
+}
+
+#[test]
+fn a_ca_file_that_cannot_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("empty.pem");
+    for exists in [false, true] {
+        if exists {
+            std::fs::write(&path, "nothing").unwrap();
+        }
+        let error = Client::new(Config {
+            ca_file: Some(path.clone()),
+            ..config()
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("empty.pem"), "{error}");
+    }
+}
