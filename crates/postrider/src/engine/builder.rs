@@ -2,7 +2,7 @@
 
 use super::child::Child;
 use super::error::OpenError;
-use super::live::Live;
+use super::live::{Ends, Live};
 use super::lock::{DirLock, make_dir};
 use super::shared::{Counters, Logger, LoggerSlot, Severity, Shared};
 use super::writer::Writer;
@@ -230,19 +230,23 @@ impl Builder {
             inbox: taker.map(|(_, taker)| taker),
             unsynced: VecDeque::new(),
         };
-        let mut live = Live::new(again, shared.clone(), lock, child, watch.clone());
-        live.writer =
+        let ends = Ends {
+            lock,
+            ..Ends::default()
+        };
+        // From here on an error drops it, which ends what was started.
+        let mut live = Live::new(again, shared.clone(), child, watch.clone(), ends);
+        let ends = live.ends();
+        ends.writer =
             Some(thread::spawn("postrider-writer", || writer.run()).map_err(spawn_failed)?);
         if !shared.is_memory() {
             let shared = shared.clone();
-            live.sync = Some(
-                thread::spawn("postrider-sync", move || sync::run(&shared))
-                    .map_err(spawn_failed)?,
-            );
+            let body = move || sync::run(&shared);
+            ends.sync = Some(thread::spawn("postrider-sync", body).map_err(spawn_failed)?);
         }
         if let Some(watch) = watch {
             let body = move || watch_inbox(&watch, &shared);
-            live.watcher = Some(thread::spawn("postrider-watch", body).map_err(spawn_failed)?);
+            ends.watcher = Some(thread::spawn("postrider-watch", body).map_err(spawn_failed)?);
         }
         Ok(live)
     }

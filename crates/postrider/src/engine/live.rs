@@ -9,8 +9,8 @@ use super::shared::Shared;
 use crate::fork;
 use crate::inbox::Watch;
 use crate::time::Instant;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,46 +20,57 @@ pub(crate) struct Live {
     pub(super) shared: Arc<Shared>,
     /// What a forked child uses instead.
     pub(super) child: Child,
+    watch: Option<Arc<Watch>>,
+    /// What closing ends; gone once it has begun.
+    ends: Mutex<Option<Ends>>,
+}
+
+/// What ends with the engine.
+#[derive(Default)]
+pub(super) struct Ends {
     pub(super) writer: Option<JoinHandle<()>>,
     pub(super) sync: Option<JoinHandle<()>>,
     pub(super) watcher: Option<JoinHandle<()>>,
-    watch: Option<Arc<Watch>>,
-    closed: bool,
-    lock: Option<DirLock>,
+    pub(super) lock: Option<DirLock>,
 }
 
 impl Live {
     pub(super) fn new(
         builder: Builder,
         shared: Arc<Shared>,
-        lock: Option<DirLock>,
         child: Child,
         watch: Option<Arc<Watch>>,
+        ends: Ends,
     ) -> Live {
         Live {
             builder,
             shared,
             child,
-            writer: None,
-            sync: None,
-            watcher: None,
             watch,
-            closed: false,
-            lock,
+            ends: Mutex::new(Some(ends)),
         }
+    }
+
+    /// What closing ends, to be added to while nobody else has this.
+    pub(super) fn ends(&mut self) -> &mut Ends {
+        let ends = self.ends.get_mut().unwrap_or_else(PoisonError::into_inner);
+        ends.get_or_insert_default()
     }
 
     /// Ends it: the queue into the log, the log onto the disk, the batches under way to their end,
     /// all within `timeout`; what has not ended by then goes out after the next open.
-    pub(super) fn close(&mut self, timeout: Duration) -> Result<(), CloseError> {
-        if std::mem::replace(&mut self.closed, true) {
-            return Ok(());
-        }
+    /// A second call does nothing; in a forked child it only lets go.
+    pub(super) fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         let shared = &self.shared;
         if fork::is_child(shared.born) {
-            self.forget();
             return Ok(());
         }
+        let ends = self
+            .ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(ends) = ends else { return Ok(()) };
         let now = || shared.clock.now().mono;
         let deadline = now().after(timeout);
         let left = || deadline.since(now());
@@ -82,30 +93,29 @@ impl Live {
         if let Some(deliverer) = shared.deliverer.get() {
             let _ = deliverer.stop(left());
         }
-        join(self.writer.take());
+        join(ends.writer);
         shared.syncs.stop();
-        join(self.sync.take());
-        join(self.watcher.take());
+        join(ends.sync);
+        join(ends.watcher);
         if let Some(e) = shared.log.failed() {
             result = Err(CloseError::Storage(e.to_string()));
         }
-        self.lock = None;
+        drop(ends.lock);
         result
-    }
-
-    /// In a forked child: the threads, and what they own, are the parent's. Their handles name
-    /// nothing here, and to drop what they share could wait for one of them.
-    fn forget(&mut self) {
-        for thread in [self.writer.take(), self.sync.take(), self.watcher.take()] {
-            std::mem::forget(thread);
-        }
-        std::mem::forget(self.shared.clone());
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let _ = self.close(Duration::ZERO);
+        if fork::is_child(self.shared.born) {
+            // The threads, and what they own, are the parent's: their handles name nothing here, and
+            // to drop what they share could wait for one of them.
+            let ends = self.ends.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(ends.take());
+            std::mem::forget(self.shared.clone());
+        } else {
+            let _ = self.close(Duration::ZERO);
+        }
     }
 }
 

@@ -141,13 +141,13 @@ impl Engine {
 
     /// Closes: no push is taken any more, what is queued is written (and synced), batches under way
     /// have until `timeout` to end. What has not ended goes out after the next open, under its old
-    /// batch id. In a forked child it only lets go.
+    /// batch id. A second call does nothing; in a forked child it only lets go.
     ///
     /// # Errors
     /// [`CloseError::Timeout`] if the queue could not be written in time; [`CloseError::Storage`] if
     /// the disk refused.
-    pub fn close(mut self, timeout: Duration) -> Result<(), CloseError> {
-        self.live.get_mut().close(timeout)
+    pub fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        self.live().close(timeout)
     }
 
     /// For a host that daemonises after opening: in the forked child, opens the engine anew in this

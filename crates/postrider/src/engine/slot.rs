@@ -28,11 +28,6 @@ impl<T> Slot<T> {
         unsafe { &*self.current.load(Ordering::Acquire) }
     }
 
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        // SAFETY: as in `get`; `&mut self` says that no reference from `get` is alive.
-        unsafe { &mut *self.current.load(Ordering::Acquire) }
-    }
-
     /// Puts a new value in force; the former one stays where references to it may still be.
     pub(crate) fn replace(&self, value: T) {
         self.current
