@@ -22,6 +22,8 @@ pub enum Open {
 }
 
 /// A file of the data directory. Positions are explicit: no shared cursor.
+// Its length is asked for, never whether it is empty.
+#[allow(clippy::len_without_is_empty)]
 pub trait File: Send + Sync {
     /// Reads up to `buf.len()` bytes at `at`; fewer only at the end of the file.
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize>;

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The least `segment_bytes`.
+pub(super) const LEAST_SEGMENT: u64 = 2 << 20;
+
 /// What a log is opened with.
 #[derive(Clone)]
 pub struct LogConfig {
@@ -77,7 +80,7 @@ impl LogConfig {
                 false => Ok(()),
             };
         }
-        if !(2 << 20..=1 << 30).contains(&self.segment_bytes)
+        if !(LEAST_SEGMENT..=1 << 30).contains(&self.segment_bytes)
             || !self.segment_bytes.is_multiple_of(4096)
         {
             let allowed = "2 MiB to 1 GiB, in steps of 4 KiB";

@@ -4,6 +4,8 @@
 //! magic, the version and the place of the checksum are fixed for all versions, so that
 //! a newer file is recognised as newer and not as damaged.
 
+use super::config::LEAST_SEGMENT;
+use super::slab::SLAB_BYTES;
 use super::{FRAME_BYTES, MAX_EVENT_BYTES, MAX_FRAME_EVENTS};
 use crate::event::ENTRY_BYTES;
 use crate::time::UnixMillis;
@@ -25,6 +27,11 @@ pub(super) const MAX_FRAME: usize = align(
         + MAX_POSITIONS * POSITION_BYTES
         + MAX_FRAME_EVENTS as usize * ENTRY_BYTES
         + MAX_PAYLOAD,
+);
+
+const _: () = assert!(
+    MAX_FRAME <= SLAB_BYTES && MAX_FRAME + SEGMENT_HEADER <= LEAST_SEGMENT as usize,
+    "every frame fits a slab and a segment"
 );
 
 /// Up to the next multiple of 8.

@@ -4,7 +4,7 @@ use super::config::LogConfig;
 use super::error::LogError;
 use super::frame::Frame;
 use super::index::{self, Contents};
-use super::segment::Segment;
+use super::segment::{Segment, Spare};
 use super::slab::{Filler, Pool, SLAB_BYTES};
 use crate::fs::File;
 use crate::queue::Watermark;
@@ -51,8 +51,8 @@ pub(super) struct State {
     pub(super) segments: VecDeque<Arc<Segment>>,
     /// Freed and not yet recycled.
     pub(super) retired: Vec<Arc<Segment>>,
-    /// Zeroed, allocated, ready: (number in the name, file).
-    pub(super) spares: Vec<(u64, Arc<dyn File>)>,
+    /// Zeroed and allocated.
+    pub(super) spares: Vec<Spare>,
     pub(super) next_spare: u64,
     pub(super) floor: u64,
     /// Sorted and disjoint.
@@ -154,7 +154,7 @@ impl Log {
     pub(super) fn new(
         config: LogConfig,
         segments: VecDeque<Arc<Segment>>,
-        spares: Vec<(u64, Arc<dyn File>)>,
+        spares: Vec<Spare>,
         next_offset: u64,
     ) -> Log {
         let pool = Pool::new(config.tail_bytes / SLAB_BYTES + 2);
@@ -169,7 +169,7 @@ impl Log {
                 tail_bytes: 0,
                 segments,
                 retired: Vec::new(),
-                next_spare: spares.iter().map(|s| s.0 + 1).max().unwrap_or(0),
+                next_spare: spares.iter().map(|s| s.number + 1).max().unwrap_or(0),
                 spares,
                 floor: 0,
                 pins: Vec::new(),

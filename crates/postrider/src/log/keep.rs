@@ -19,7 +19,7 @@
 use super::error::LogError;
 use super::handle::{Log, State};
 use super::index::{self, index_path};
-use super::segment::{Segment, spare_path};
+use super::segment::{Segment, Spare, spare_path};
 use crate::fs::{File, Open};
 use crate::time::UnixMillis;
 use std::ops::Range;
@@ -182,9 +182,6 @@ impl Log {
     /// # Errors
     /// Of the disk; the rest was done, and the next call tries again.
     pub fn maintain(&self) -> Result<bool, LogError> {
-        let Some(dir) = &self.dir else {
-            return Ok(false);
-        };
         let _one = self.maintaining.lock().expect("no panic under this lock");
         let now = self.config.clock.now().unix_ms;
         let mut state = self.state();
@@ -192,6 +189,10 @@ impl Log {
         state.work = false;
         drop(state);
         let mut done = freed.any;
+        drop(freed);
+        let Some(dir) = &self.dir else {
+            return Ok(done);
+        };
         let mut result = Ok(());
         for step in [Log::recycle, Log::prepare, Log::index] {
             match step(self, dir) {
@@ -252,7 +253,7 @@ impl Log {
                     let mut state = self.state();
                     if let Some(file) = file {
                         self.counters.recycled.fetch_add(1, Relaxed);
-                        state.spares.push((number, file));
+                        state.spares.push(Spare { number, file });
                     }
                     state.disk_full = false;
                     self.room.notify_all();
@@ -309,7 +310,7 @@ impl Log {
         let mut state = self.state();
         match made {
             Ok(file) => {
-                state.spares.push((number, file));
+                state.spares.push(Spare { number, file });
                 state.disk_full = false;
                 self.room.notify_all();
                 Ok(true)

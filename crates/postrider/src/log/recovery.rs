@@ -20,7 +20,7 @@ use super::format::{FRAME_HEADER, NotAHeader, SEGMENT_HEADER, SegmentHeader, VER
 use super::frame::{Frame, positions};
 use super::index;
 use super::segment::{
-    Extent, Segment, SegmentState, segment_offset, segment_path, spare_number, spare_path,
+    Extent, Segment, SegmentState, Spare, segment_offset, segment_path, spare_number, spare_path,
 };
 use super::slab::{Pool, SLAB_BYTES};
 use super::walk::Walk;
@@ -75,7 +75,7 @@ impl Recovery {
 /// What the passes give.
 pub(super) struct Recovered {
     pub(super) segments: VecDeque<Arc<Segment>>,
-    pub(super) spares: Vec<(u64, Arc<dyn File>)>,
+    pub(super) spares: Vec<Spare>,
     pub(super) report: Recovery,
 }
 
@@ -366,7 +366,7 @@ impl Recovering<'_> {
 
     /// Spares may hold a former life's text if the process ended while they were zeroed: they are zeroed
     /// again. Of another size, or too many, they go.
-    fn spares(&mut self, names: &[PathBuf]) -> Result<Vec<(u64, Arc<dyn File>)>, LogError> {
+    fn spares(&mut self, names: &[PathBuf]) -> Result<Vec<Spare>, LogError> {
         let fs = &*self.config.fs;
         let mut spares = Vec::new();
         for number in names.iter().filter_map(|p| spare_number(p)) {
@@ -376,7 +376,7 @@ impl Recovering<'_> {
             let len = file.len().map_err(LogError::io("read", &path))?;
             if len == self.config.segment_bytes && spares.len() < super::keep::SPARES {
                 file.zero(0, len).map_err(LogError::io("zero", &path))?;
-                spares.push((number, file));
+                spares.push(Spare { number, file });
             } else {
                 fs.remove(&path).map_err(LogError::io("remove", &path))?;
             }

@@ -81,6 +81,13 @@ pub(super) struct Segment {
     state: Mutex<SegmentState>,
 }
 
+/// A file of zeros, allocated, waiting to become a segment.
+pub(super) struct Spare {
+    /// In its name.
+    pub(super) number: u64,
+    pub(super) file: Arc<dyn File>,
+}
+
 /// What changes about a segment.
 pub(super) struct SegmentState {
     pub(super) extent: Extent,

@@ -5,7 +5,7 @@ use super::error::LogError;
 use super::format::{MAX_POSITIONS, SEGMENT_HEADER, SegmentHeader};
 use super::frame::Frame;
 use super::handle::{Log, State};
-use super::segment::{Extent, Segment, SegmentState, segment_path, spare_path};
+use super::segment::{Extent, Segment, SegmentState, Spare, segment_path, spare_path};
 use crate::fs::File;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -238,16 +238,16 @@ impl LogWriter {
     /// Seals the active segment and makes a spare the next one.
     fn roll(&mut self) -> Result<(), LogError> {
         let dir = self.log.dir.clone().expect("only on disk");
-        let (number, file) = self.spare()?;
-        let made = self.begin(&dir, number, &file);
+        let spare = self.spare()?;
+        let made = self.begin(&dir, &spare);
         if made.is_err() {
             // Its header may be written: as a spare that is opened again it is zeroed, here it is overwritten.
-            self.log.state().spares.push((number, file));
+            self.log.state().spares.push(spare);
         }
         made
     }
 
-    fn spare(&self) -> Result<(u64, Arc<dyn File>), LogError> {
+    fn spare(&self) -> Result<Spare, LogError> {
         if let Some(spare) = self.take_spare(&mut self.log.state()) {
             return Ok(spare);
         }
@@ -258,14 +258,15 @@ impl LogWriter {
         self.wait_for_room(|state| self.take_spare(state))
     }
 
-    fn take_spare(&self, state: &mut State) -> Option<(u64, Arc<dyn File>)> {
+    fn take_spare(&self, state: &mut State) -> Option<Spare> {
         let spare = state.spares.pop();
         state.work = true;
         self.log.work.notify_all();
         spare
     }
 
-    fn begin(&mut self, dir: &Path, number: u64, file: &Arc<dyn File>) -> Result<(), LogError> {
+    fn begin(&mut self, dir: &Path, spare: &Spare) -> Result<(), LogError> {
+        let Spare { number, file } = spare;
         let header = SegmentHeader {
             generation: draw_generation()?,
             base_offset: self.next_offset,
@@ -273,7 +274,7 @@ impl LogWriter {
             segment_bytes: self.log.config.segment_bytes,
         };
         let (spare, path) = (
-            spare_path(dir, number),
+            spare_path(dir, *number),
             segment_path(dir, header.base_offset),
         );
         file.write_at(&[&header.encode()], 0)

@@ -65,12 +65,13 @@ fn a_pinned_frame_stays_and_its_neighbours_go() {
     for n in 0..10 {
         append(&mut writer, n * 10..n * 10 + 10);
     }
-    log.release(80, &[35..36, 71..72]);
+    let pin = |offset| offset..offset + 1;
+    log.release(80, &[pin(35), pin(71)]);
     let mut left = expected(30..40);
     left.extend(expected(70..100));
     assert_eq!(events(&log, 0), left);
-    log.release(80, &[35..36]);
-    log.release(90, &[35..36]);
+    log.release(80, &[pin(35)]);
+    log.release(90, &[pin(35)]);
     let mut left = expected(30..40);
     left.extend(expected(90..100));
     assert_eq!(events(&log, 0), left);
@@ -128,6 +129,24 @@ fn what_is_kept_for_search_goes_when_there_is_no_room_for_new() {
     clock.advance(Duration::from_secs(61));
     log.release(next + 1000, &[]);
     assert_eq!(log.stats().used_bytes, 0);
+}
+
+#[test]
+fn housekeeping_frees_what_is_old_and_then_rests() {
+    let clock = Arc::new(ManualClock::new(START_MS));
+    let config = LogConfig {
+        keep: Duration::from_secs(60),
+        clock: clock.clone(),
+        ..rig(8 << 20)
+    };
+    let (mut writer, log, _) = open(config, 0).unwrap();
+    append(&mut writer, 0..10);
+    log.release(10, &[]);
+    clock.advance(Duration::from_secs(61));
+    assert!(log.maintain().unwrap());
+    assert_eq!(log.stats().used_bytes, 0);
+    assert!(!log.maintain().unwrap());
+    assert!(!log.state().work, "or a thread that keeps house would spin");
 }
 
 #[test]

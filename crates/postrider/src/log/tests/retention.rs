@@ -21,13 +21,14 @@ fn segments_below_the_floor_go_except_pinned_ones() {
     let (mut writer, log, _) = rig.open();
     let next = fill(&mut writer, &log, 0, 5);
     let b = bases(&log);
-    log.release(b[3] - 1, &[b[1]..b[1] + 1]);
+    let pin = b[1]..b[1] + 1;
+    log.release(b[3] - 1, std::slice::from_ref(&pin));
     assert_eq!(
         bases(&log),
         [b[1], b[2], b[3], b[4]],
         "a segment is needed to its last event"
     );
-    log.release(b[3], &[b[1]..b[1] + 1]);
+    log.release(b[3], std::slice::from_ref(&pin));
     assert_eq!(bases(&log), [b[1], b[3], b[4]]);
     assert_eq!(log.first_offset(), b[1]);
     let mut left = expected(b[1]..b[2]);
