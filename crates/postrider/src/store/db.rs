@@ -116,8 +116,6 @@ fn create(
 fn database(backend: impl redb::StorageBackend) -> Result<Database, StoreError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
-    // The file is small, and a damaged one must be an error: unchecked, redb may panic on it.
-    builder.set_check_integrity_on_open(true);
     Ok(builder.create_with_backend(backend)?)
 }
 

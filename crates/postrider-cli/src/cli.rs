@@ -1,0 +1,308 @@
+//! The command line.
+
+use crate::receive::ReceiveArgs;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 something was refused · 2 wrong usage or configuration · 3 no engine answers ·
+4 a port, directory or other resource can't be had";
+
+/// Push what happens to mail to webhooks.
+#[derive(Parser, Debug)]
+#[command(name = "postrider", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run an engine with the REST API
+    #[command(after_help = "\
+Examples:
+  postrider serve
+  postrider serve --data /var/lib/postrider --config /etc/postrider.toml
+  postrider serve --listen 127.0.0.1:0 --allow-target 127.0.0.0/8     # for trying out")]
+    Serve(ServeArgs),
+    /// Push events from a file or standard input, one JSON object a line
+    #[command(after_help = "\
+A line is {\"msys\":{\"message_event\":{\"type\":\"delivery\",…}}} or {\"type\":\"delivery\",…}. A line that is
+refused is reported with its number, and the rest goes on. Events go through the inbox of the data
+directory: an engine need not be up.
+
+Examples:
+  echo '{\"type\":\"delivery\",\"rcpt_to\":\"alice@example.com\"}' | postrider push
+  postrider push --data /var/lib/postrider events.ndjson")]
+    Push(PushArgs),
+    /// Create, list, show, update, delete and test webhooks
+    Webhook(WebhookArgs),
+    /// Create, list and revoke API keys
+    Key(KeyArgs),
+    /// Receive webhooks: to try things out, and for tests
+    #[command(after_help = "\
+Rules: 'WHEN: ACTION', the first that matches decides.
+  WHEN    always, first N, every N, for SECONDS, path=/PATH, event=TYPE, test (the test POST)
+  ACTION  STATUS [retry-after=SECONDS], delay MILLISECONDS, reset, close, hang
+
+Examples:
+  postrider receive
+  postrider receive --rule 'first 5: 503 retry-after=2' --count
+  postrider receive --token secret --rule 'every 10: reset' --exit-after 1000")]
+    Receive(ReceiveArgs),
+    /// Print the figures of a running engine, as Prometheus text
+    Stats(Reach),
+    /// Make a data directory's inbox, for writers of a group, without an engine
+    Init(InitArgs),
+    /// Print every configuration key with its default and meaning
+    Config,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Configuration file (TOML); `postrider config` prints the keys
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory, made if missing
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "POSTRIDER_DATA",
+        default_value = "postrider-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// Where the REST API listens, in place of serve.listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Let webhooks point to this range, and port if given, in spite of the target policy
+    #[arg(long = "allow-target", value_name = "CIDR[:PORT]")]
+    pub(crate) allow_target: Vec<String>,
+    /// Set a configuration key
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PushArgs {
+    /// The file; standard input without one, or with -
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Data directory of the engine
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "POSTRIDER_DATA",
+        default_value = "postrider-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// Declare a custom event type first
+    #[arg(long = "custom", value_name = "CATEGORY/TYPE")]
+    pub(crate) custom: Vec<String>,
+    /// Return only when the events survive a power cut
+    #[arg(long)]
+    pub(crate) sync: bool,
+}
+
+/// How to reach a running engine.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Reach {
+    /// Data directory of the engine, whose admin socket is used
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "POSTRIDER_DATA",
+        default_value = "postrider-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// URL of the REST API, in place of the admin socket
+    #[arg(long, value_name = "URL", env = "POSTRIDER_URL", requires = "key")]
+    pub(crate) url: Option<String>,
+    /// API key for --url
+    #[arg(
+        long = "key",
+        id = "key",
+        value_name = "KEY",
+        env = "POSTRIDER_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) key: Option<String>,
+    /// Print the API's JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WebhookArgs {
+    #[command(subcommand)]
+    pub(crate) command: WebhookCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum WebhookCommand {
+    /// Create a webhook; its target is tested first
+    #[command(after_help = "\
+Examples:
+  postrider webhook create --name first --target https://example.com/hook --events delivery,bounce
+  postrider webhook create --name all --target https://example.com/hook --all-events --basic user:password")]
+    Create {
+        #[command(flatten)]
+        fields: WebhookFields,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// List webhooks
+    List {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Show one webhook
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Change a webhook; only what is given changes
+    Update {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        fields: WebhookFields,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Delete a webhook; batches already formed are still delivered
+    Delete {
+        /// Its id
+        id: String,
+        /// Drop those batches too
+        #[arg(long)]
+        purge: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// POST a test to a webhook's target and show the answer
+    Test {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Show a webhook's recent batches that failed or were retried
+    Batches {
+        /// Its id
+        id: String,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WebhookFields {
+    /// What people call it
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Where batches are POSTed
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// Event types, with commas
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    pub(crate) events: Option<Vec<String>>,
+    /// Every event type of the catalogue
+    #[arg(long, conflicts_with = "events")]
+    pub(crate) all_events: bool,
+    /// Sent as X-MessageSystems-Webhook-Token
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Basic credentials
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub(crate) basic: Option<String>,
+    /// A further header (may be repeated)
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Whether it gets events
+    #[arg(long, value_name = "true|false")]
+    pub(crate) active: Option<bool>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum KeyCommand {
+    /// Create a key and print it, alone, on standard output: it is shown once
+    Create {
+        /// A grant (may be repeated): webhooks/view, webhooks/modify, message_events/view,
+        /// ingest/events, keys; all without one
+        #[arg(long = "grant", value_name = "GRANT")]
+        grants: Vec<String>,
+        /// What it is for
+        #[arg(long, default_value = "")]
+        label: String,
+        /// Bind it to a subaccount
+        #[arg(long, value_name = "N")]
+        subaccount: Option<u32>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// List keys; their secrets are not kept
+    List {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Revoke a key
+    Revoke {
+        /// Its id, as `list` shows it
+        id: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    /// Data directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "POSTRIDER_DATA",
+        default_value = "postrider-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// Group whose members may write to the inbox, by name or number
+    #[arg(long, default_value = "")]
+    pub(crate) group: String,
+}
+
+/// One page for all commands.
+pub(crate) fn man(out: &mut impl Write) -> io::Result<()> {
+    let command = Cli::command();
+    clap_mangen::Man::new(command.clone()).render(out)?;
+    for sub in command.get_subcommands() {
+        let name = format!("postrider {}", sub.get_name());
+        let man = clap_mangen::Man::new(sub.clone().name(name));
+        man.render_name_section(out)?;
+        man.render_synopsis_section(out)?;
+        man.render_options_section(out)?;
+        if sub.has_subcommands() {
+            man.render_subcommands_section(out)?;
+        }
+        man.render_extra_section(out)?;
+    }
+    Ok(())
+}
