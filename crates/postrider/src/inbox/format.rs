@@ -108,6 +108,7 @@ pub(super) fn head_crc(file: u64, head: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::SEPARATOR;
 
     #[test]
     fn a_header_comes_back_whatever_its_flag() {
@@ -146,5 +147,69 @@ mod tests {
         b[..8].copy_from_slice(FILE_MAGIC);
         b[8] = 9;
         assert_eq!(Header::from_bytes(&b), Err(BadHeader::Newer(9)));
+    }
+
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/inbox-v1/");
+
+    fn record(file: u64, entry: Entry, text: &str) -> Vec<u8> {
+        let entry = Entry {
+            len: text.len() as u32,
+            crc: crc32c::crc32c(text.as_bytes()),
+            ..entry
+        };
+        [&head(file, &entry)[..], text.as_bytes(), SEPARATOR].concat()
+    }
+
+    /// Two files: a sealed one with a stump in it, and the one after.
+    fn fixtures() -> [(u64, Vec<u8>); 2] {
+        let header = |id, sealed| Header {
+            id,
+            created_ms: 1_700_000_000_000,
+            max_bytes: 1 << 30,
+            boot: *b"a boot long ago.",
+            sealed,
+        };
+        let entry = |type_id, subaccount| Entry {
+            time_ms: 1_700_000_000_123,
+            type_id,
+            subaccount,
+            ..Entry::default()
+        };
+        let text = |kind: &str| {
+            format!(
+                r#"{{"msys":{{"message_event":{{"type":"{kind}","rcpt_to":"alice@example.com","event_id":"92356927693813856","timestamp":"1700000000"}}}}}}"#
+            )
+        };
+        let [first, second] = [1_700_000_000_000_000, 1_700_000_000_000_001];
+        let stump = &record(first, entry(3, 0), &text("delay"))[..77];
+        let sealed = [
+            &header(first, true).to_bytes()[..],
+            &record(first, entry(1, 0), &text("injection")),
+            stump,
+            &record(first, entry(2, 7), &text("delivery")),
+        ];
+        let last = [
+            &header(second, false).to_bytes()[..],
+            &record(second, entry(u16::MAX, 0), &text("bounce")),
+        ];
+        [(first, sealed.concat()), (second, last.concat())]
+    }
+
+    /// The bytes of version 1 never change.
+    #[test]
+    fn version_1_is_written_as_ever() {
+        for (id, bytes) in fixtures() {
+            let name = format!("{FIXTURES}{id:016x}.inbox");
+            assert_eq!(std::fs::read(&name).unwrap(), bytes, "{name}");
+        }
+    }
+
+    /// Run by hand when a new version needs fixtures of its own.
+    #[test]
+    #[ignore = "writes the fixtures"]
+    fn write_the_fixtures() {
+        for (id, bytes) in fixtures() {
+            std::fs::write(format!("{FIXTURES}{id:016x}.inbox"), bytes).unwrap();
+        }
     }
 }

@@ -29,6 +29,9 @@ mod taker;
 mod watch;
 mod writer;
 
+#[cfg(all(test, feature = "engine"))]
+mod tests;
+
 pub use dir::{DIR_NAME, init};
 pub use error::{InboxError, Problem};
 pub use format::VERSION;
