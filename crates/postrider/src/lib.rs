@@ -24,6 +24,8 @@ pub mod fs;
 pub mod inbox;
 #[cfg(any(feature = "engine", postrider_loom))]
 mod sync;
+#[cfg(feature = "engine")]
+mod thread;
 pub mod time;
 
 #[cfg(feature = "engine")]

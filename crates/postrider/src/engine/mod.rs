@@ -25,7 +25,6 @@ mod shared;
 mod slot;
 mod stats;
 mod sync;
-mod thread;
 mod webhooks;
 mod writer;
 
