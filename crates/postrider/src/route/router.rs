@@ -96,28 +96,23 @@ impl Router {
         &self.wanted
     }
 
-    /// Routes neighbouring events, the first of which has offset `base`: calls `take` with each
+    /// Routes neighbouring events that begin where the empty run `at` says: calls `take` with each
     /// slot and run, per slot in the order of offsets.
-    pub fn route<E>(
-        &mut self,
-        base: u64,
-        since: Instant,
-        entries: E,
-        mut take: impl FnMut(u32, Run),
-    ) where
+    pub fn route<E>(&mut self, at: Run, entries: E, mut take: impl FnMut(u32, Run))
+    where
         E: Iterator<Item = Entry> + Clone,
     {
         if self.takers.is_empty() {
             return;
         }
-        let summary = Summary::of(base, since, entries.clone());
+        let summary = Summary::of(at, entries.clone());
         if summary.run.count == 0 {
             return;
         }
         self.round += 1;
         let picking = self.decide(&summary, &mut take);
         if picking || !self.narrow.is_empty() {
-            self.pick(base, since, entries, &mut take);
+            self.pick(at, entries, &mut take);
         }
     }
 
@@ -143,7 +138,7 @@ impl Router {
     }
 
     /// Goes event by event for the webhooks that want a part of the frame.
-    fn pick<E>(&mut self, base: u64, since: Instant, entries: E, take: &mut impl FnMut(u32, Run))
+    fn pick<E>(&mut self, start: Run, entries: E, take: &mut impl FnMut(u32, Run))
     where
         E: Iterator<Item = Entry>,
     {
@@ -155,12 +150,12 @@ impl Router {
             round,
             ..
         } = self;
-        for (offset, entry) in (base..).zip(entries) {
+        for (first, entry) in (start.first..).zip(entries) {
             let event = Run {
-                first: offset,
+                first,
                 count: 1,
                 bytes: entry.len + SEPARATOR,
-                since,
+                ..start
             };
             let wide = wide.get(usize::from(entry.type_id)).into_iter().flatten();
             for &at in wide {
@@ -189,12 +184,7 @@ impl Router {
     }
 }
 
-const NO_RUN: Run = Run {
-    first: 0,
-    count: 0,
-    bytes: 0,
-    since: Instant(0),
-};
+const NO_RUN: Run = Run::empty(0, Instant(0), 0);
 
 impl Taker {
     /// Adds an event to this taker's run, or ends that run and begins another.
@@ -216,7 +206,7 @@ impl Taker {
 }
 
 impl Summary {
-    fn of(base: u64, since: Instant, entries: impl Iterator<Item = Entry>) -> Summary {
+    fn of(at: Run, entries: impl Iterator<Item = Entry>) -> Summary {
         let (mut types, mut last_type, mut strays) = (TypeSet::EMPTY, None, false);
         let (mut low, mut high) = (u32::MAX, 0);
         let (mut count, mut bytes) = (0, 0);
@@ -232,12 +222,7 @@ impl Summary {
             count += 1;
             bytes += entry.len + SEPARATOR;
         }
-        let run = Run {
-            first: base,
-            count,
-            bytes,
-            since,
-        };
+        let run = Run { count, bytes, ..at };
         Summary {
             types,
             strays,

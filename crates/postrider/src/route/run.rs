@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Instant;
+use crate::time::{Instant, UnixMillis};
 
-/// Neighbouring events that one webhook wants. 24 bytes.
+/// Neighbouring events that one webhook wants. 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The offset of the first.
@@ -16,9 +16,22 @@ pub struct Run {
     pub bytes: u32,
     /// When the first of them was routed: where lingering begins.
     pub since: Instant,
+    /// When the last of them was written to the log: where giving up begins.
+    pub written_ms: UnixMillis,
 }
 
 impl Run {
+    /// A run without events, for the ones to come.
+    pub const fn empty(first: u64, since: Instant, written_ms: UnixMillis) -> Run {
+        Run {
+            first,
+            count: 0,
+            bytes: 0,
+            since,
+            written_ms,
+        }
+    }
+
     /// The offset behind the last.
     pub fn end(&self) -> u64 {
         self.first + u64::from(self.count)
@@ -36,6 +49,7 @@ impl Run {
         ) {
             (Some(count), Some(bytes)) => {
                 (self.count, self.bytes) = (count, bytes);
+                self.written_ms = self.written_ms.max(next.written_ms);
                 true
             }
             _ => false,
@@ -88,27 +102,26 @@ impl Runs {
         self.0.is_empty()
     }
 
-    /// Takes `count` events of `bytes` bytes off the front run, which has at least as many.
-    pub fn take_front(&mut self, count: u32, bytes: u32) {
+    /// Takes `count` events of `bytes` bytes off the front run, which has at least as many, and
+    /// answers by how many bytes the runs have shrunk.
+    pub fn take_front(&mut self, count: u32, bytes: u32) -> u32 {
         let Some(front) = self.0.front_mut() else {
-            return;
+            return 0;
         };
-        debug_assert!(count <= front.count && bytes <= front.bytes);
+        debug_assert!(count <= front.count);
         if count >= front.count {
+            let bytes = front.bytes;
             self.0.pop_front();
             if self.0.is_empty() {
                 self.0.shrink_to(MANY);
             }
-            return;
+            return bytes;
         }
+        let bytes = bytes.min(front.bytes);
         front.first += u64::from(count);
         front.count -= count;
-        front.bytes = front.bytes.saturating_sub(bytes);
-    }
-
-    /// Forgets all of them.
-    pub fn clear(&mut self) {
-        self.0 = VecDeque::new();
+        front.bytes -= bytes;
+        bytes
     }
 }
 
@@ -122,6 +135,7 @@ mod tests {
             count,
             bytes: count.saturating_mul(10),
             since: Instant(ms * 1_000_000),
+            written_ms: 0,
         }
     }
 

@@ -19,10 +19,14 @@ fn selection(types: &[u16], scope: Scope) -> Arc<Selection> {
 
 fn route(router: &mut Router, base: u64, events: &[Entry]) -> Vec<(u32, u64, u32)> {
     let mut runs = Vec::new();
-    router.route(base, Instant(0), events.iter().copied(), |slot, run| {
-        assert_eq!(run.bytes, run.count * 10);
-        runs.push((slot, run.first, run.count));
-    });
+    router.route(
+        Run::empty(base, Instant(0), 0),
+        events.iter().copied(),
+        |slot, run| {
+            assert_eq!(run.bytes, run.count * 10);
+            runs.push((slot, run.first, run.count));
+        },
+    );
     runs.sort_unstable();
     runs
 }
@@ -109,7 +113,7 @@ proptest! {
                     }
                 }
             }
-            router.route(base, Instant(0), events.iter().copied(), |slot, run| {
+            router.route(Run::empty(base, Instant(0), 0), events.iter().copied(), |slot, run| {
                 got[slot as usize].extend(run.first..run.end());
             });
             base += events.len() as u64;
