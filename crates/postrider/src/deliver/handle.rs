@@ -1,20 +1,27 @@
 //! The deliver thread as everyone else sees it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::Settings;
+use super::body::LogReader;
+use super::endpoint::Endpoint;
+use super::scheduler::Scheduler;
+use super::settings::{Pace, Settings};
+use super::thread::{Command, Courier, Rhythm, TESTS_FROM};
 use crate::event::Schema;
 use crate::http;
-use crate::journal::{Journal, Reason, State};
+use crate::journal::{self, Journal, Reason, State};
 use crate::log::Log;
-use crate::route::TypeSet;
+use crate::route::{Scope, Selection, TypeSet};
 use crate::time::Clock;
-use crate::webhook::{Activity, BatchStatus, TestFailure, TestPost, Webhook};
+use crate::webhook::{Activity, BatchStatus, Subaccounts, TestFailure, TestPost, Webhook};
 
 /// What the deliver thread works with.
 pub struct Parts {
@@ -32,8 +39,8 @@ pub struct Parts {
     pub settings: Settings,
     /// How to connect, and where not.
     pub http: http::Config,
-    /// Called with all types that webhooks ask for, first when the thread starts and then before
-    /// a change of webhooks is answered. Runs on the deliver thread.
+    /// Called with all types that webhooks ask for: by `spawn`, and then on the deliver thread before
+    /// a change of webhooks is answered.
     pub wanted: Box<dyn FnMut(&TypeSet) + Send>,
     /// Told what an operator should know. Runs on the deliver thread.
     pub notice: Box<dyn FnMut(&Notice) + Send>,
@@ -86,6 +93,14 @@ pub enum Notice {
         events: u64,
         /// Why.
         reason: Reason,
+    },
+    /// A webhook can't be delivered to as it is: its events wait until it is changed.
+    #[error("webhook {webhook} can't be delivered to: {why}")]
+    Unfit {
+        /// Which.
+        webhook: Uuid,
+        /// What is wrong with it.
+        why: String,
     },
     /// Something of ours fails; delivery is held until it works again.
     #[error("delivery is held: {what}")]
@@ -185,66 +200,252 @@ pub struct StopReport {
 }
 
 /// The deliver thread. Dropping it stops the thread as [`stop`](Deliverer::stop) with no time left.
-pub struct Deliverer {}
+pub struct Deliverer {
+    commands: Sender<Command>,
+    waker: Arc<http::Waker>,
+    policy: http::Policy,
+    schema: Arc<Schema>,
+    pace: Pace,
+    attempt_timeout: Duration,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How much longer than an attempt may take its answer is waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl Deliverer {
-    /// Restores what was open, counts what is pending, and starts the thread `postrider-deliver`.
+    /// Starts the thread `postrider-deliver`, which first restores what was open and counts what is
+    /// pending. Offsets below the log's next offset are taken for what a former life left: start it
+    /// before the first append. A webhook that can't be delivered to any more (an unknown type, a
+    /// target that the policy refuses) is reported as a notice and keeps its events.
     ///
     /// # Errors
     /// No thread, no descriptors, or the CA file can't be read.
-    pub fn spawn(parts: Parts) -> std::io::Result<Deliverer> {
-        let _ = parts;
-        todo!()
+    pub fn spawn(parts: Parts) -> io::Result<Deliverer> {
+        let (commands, receiver) = crossbeam_channel::unbounded();
+        let policy = parts.http.policy.clone();
+        let client = http::Client::new(parts.http)?;
+        let mut deliverer = Deliverer {
+            commands,
+            waker: client.waker(),
+            policy,
+            schema: parts.schema,
+            pace: parts.settings.pace,
+            attempt_timeout: parts.settings.attempt_timeout,
+            thread: Mutex::new(None),
+        };
+        let seed = u64::from_le_bytes(
+            Uuid::new_v4().as_bytes()[..8]
+                .try_into()
+                .unwrap_or_default(),
+        );
+        let (settings, next) = (parts.settings, parts.log.next_offset());
+        let mut scheduler = Scheduler::new(settings.clone(), parts.state, next, seed);
+        let (mut notice, mut wanted) = (parts.notice, parts.wanted);
+        let mut endpoints = HashMap::new();
+        for webhook in &parts.webhooks {
+            let (id, revision) = (webhook.id, webhook.revision);
+            let mut unfit = |scheduler: &mut Scheduler, why: String| {
+                notice(&Notice::Unfit { webhook: id, why });
+                scheduler.disable(id);
+            };
+            let (selection, unknown) = deliverer.selection(webhook);
+            scheduler.put(
+                id,
+                revision,
+                deliverer.pace.with(&webhook.limits),
+                selection,
+            );
+            if let Some(name) = unknown {
+                unfit(&mut scheduler, PutError::UnknownType(name).to_string());
+            }
+            match Endpoint::of(webhook, &deliverer.policy) {
+                Ok(endpoint) => {
+                    endpoints.insert(id, vec![(revision, Arc::new(endpoint))]);
+                }
+                Err(error) => unfit(&mut scheduler, error.to_string()),
+            }
+        }
+        scheduler.restore(parts.log.first_offset(), parts.clock.now());
+        wanted(&scheduler.wanted());
+        let courier = Courier {
+            reader: LogReader::new(parts.log.clone()),
+            log: parts.log,
+            journal: parts.journal,
+            scheduler,
+            settings,
+            client,
+            commands: receiver,
+            endpoints,
+            wanted,
+            notice,
+            clock: parts.clock,
+            staged: Vec::new(),
+            tests: HashMap::new(),
+            next_test: TESTS_FROM,
+            unsynced: 0..0,
+            rhythm: Rhythm::default(),
+            stopping: None,
+        };
+        let thread = crate::thread::spawn("postrider-deliver", move || courier.run())?;
+        deliverer.thread = Mutex::new(Some(thread));
+        Ok(deliverer)
     }
 
-    /// Says that the log has grown. Cheap to call often, from any thread.
+    /// Says that the log has grown, or needs space. Cheap to call often, from any thread.
     pub fn wake(&self) {
-        todo!()
+        self.waker.wake();
     }
 
     /// Brings a webhook, or its next revision, into force. Returns once it is: events that are
     /// pushed from now on are seen by it. A webhook that is disabled sends again.
     pub fn put_webhook(&self, webhook: Webhook) -> Result<(), PutError> {
-        let _ = webhook;
-        todo!()
+        let (selection, unknown) = self.selection(&webhook);
+        if let Some(name) = unknown {
+            return Err(PutError::UnknownType(name));
+        }
+        let endpoint = Endpoint::of(&webhook, &self.policy)?;
+        let (id, revision) = (webhook.id, webhook.revision);
+        let pace = self.pace.with(&webhook.limits);
+        self.ask(|reply| Command::Put {
+            id,
+            revision,
+            pace,
+            selection,
+            endpoint,
+            reply,
+        })?;
+        Ok(())
     }
 
     /// Ends a webhook: no new batches, those with an id finish, the rest is dropped and counted.
-    /// `purge` drops those with an id too.
+    /// `purge` drops those with an id too, and its dead letters.
     pub fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), Stopped> {
-        let _ = (id, purge);
-        todo!()
+        self.ask(|reply| Command::Delete { id, purge, reply })
     }
 
-    /// Holds a webhook's batches, or lets them go again. Its events are kept meanwhile.
+    /// Holds a webhook's batches, or lets them go again. Its events are kept meanwhile, and don't
+    /// age. Does not outlive the thread.
     pub fn pause_webhook(&self, id: Uuid, paused: bool) -> Result<(), Stopped> {
-        let _ = (id, paused);
-        todo!()
+        self.ask(|reply| Command::Pause { id, paused, reply })
+    }
+
+    /// Sends a dead letter again, under its id and with the same bytes. `false` when there is none
+    /// of this id, or its webhook is gone.
+    pub fn replay(&self, batch: Uuid) -> Result<bool, Stopped> {
+        self.ask(|reply| Command::Replay { batch, reply })
     }
 
     /// POSTs `body` to the webhook's target with its credentials, stored or not, and waits for the
     /// answer. Journaled nowhere, retried never.
     pub fn test_post(&self, webhook: &Webhook, body: Vec<u8>) -> Result<TestPost, TestFailure> {
-        let _ = (webhook, body);
-        todo!()
+        let no_answer = |code: &str, detail: String| TestFailure::NoAnswer {
+            code: code.to_owned(),
+            detail,
+        };
+        let endpoint = Endpoint::of(webhook, &self.policy)
+            .map_err(|error| no_answer("ERR_INVALID_URL", error.to_string()))?;
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let sent = self.commands.send(Command::Test {
+            endpoint,
+            body,
+            reply,
+        });
+        self.wake();
+        let done = sent
+            .ok()
+            .and_then(|()| answer.recv_timeout(self.attempt_timeout + GRACE).ok());
+        let done = done.ok_or_else(|| no_answer("ECANCELED", Stopped.to_string()))?;
+        match done.result {
+            Ok(response) => {
+                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                let headers = response.headers.iter().map(owned).collect();
+                TestPost {
+                    status: response.status,
+                    headers,
+                    body: response.body,
+                }
+                .judge()
+            }
+            Err(error) => Err(no_answer(error.node_code, error.message)),
+        }
     }
 
     /// The books of all webhooks in one snapshot.
     pub fn books(&self) -> Result<Snapshot, Stopped> {
-        todo!()
+        self.ask(|reply| Command::Books { reply })
     }
 
     /// A webhook's recent batches, newest first: those that failed or were retried.
     pub fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, Stopped> {
-        let _ = (id, limit);
-        todo!()
+        let statuses = self.ask(|reply| Command::BatchStatus { id, limit, reply })?;
+        let status = |status: journal::BatchStatus| BatchStatus {
+            batch_id: status.batch,
+            webhook_id: id,
+            ts_ms: status.at_ms,
+            attempts: status.failed,
+            response_code: status.status,
+            failure_code: (!status.delivered).then(|| match status.status {
+                Some(code) if status.code.is_empty() => code.to_string(),
+                _ => status.code.into_owned(),
+            }),
+            latency_ms: status.latency_ms,
+            batch_size: status.events,
+        };
+        Ok(statuses.into_iter().map(status).collect())
     }
 
     /// Stops: nothing new goes out; what is under way has until `timeout` to end, and what has not
     /// ended by then goes out again at the next start. Calling it again reports nothing.
     pub fn stop(&self, timeout: Duration) -> StopReport {
-        let _ = timeout;
-        todo!()
+        let report = self
+            .ask(|reply| Command::Stop { timeout, reply })
+            .unwrap_or_default();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            // A thread that panicked has nothing left to say.
+            drop(thread.join());
+        }
+        report
+    }
+
+    /// What a webhook asks for, and a name in it that is no event type.
+    fn selection(&self, webhook: &Webhook) -> (Selection, Option<String>) {
+        let mut unknown = None;
+        let id = |name: &String| {
+            let id = self.schema.lookup(name);
+            if id.is_none() {
+                unknown = Some(name.clone());
+            }
+            id.map(|id| id.0)
+        };
+        let types = webhook.events.iter().filter_map(id).collect();
+        let scope = match &webhook.scope {
+            Subaccounts::All { except } => Scope::All {
+                except: except.as_slice().into(),
+            },
+            Subaccounts::Primary => Scope::Primary,
+            Subaccounts::One(one) => Scope::One(*one),
+        };
+        let selection = if webhook.active {
+            Selection { types, scope }
+        } else {
+            Selection::nothing()
+        };
+        (selection, unknown)
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Stopped> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.commands.send(command(reply)).map_err(|_| Stopped)?;
+        self.wake();
+        answer.recv().map_err(|_| Stopped)
+    }
+}
+
+impl Drop for Deliverer {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
     }
 }
 

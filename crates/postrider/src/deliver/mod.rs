@@ -3,10 +3,20 @@
 //! One thread, `postrider-deliver`, owns every webhook, cursor, batch and the journal, so nothing
 //! here is locked. What it decides is decided by a state machine without socket, disk or clock.
 
+mod backlog;
+mod body;
+mod endpoint;
 mod handle;
+mod hook;
+mod retry;
+mod scheduler;
 mod settings;
+mod thread;
 
 pub use handle::{
     Condition, Deliverer, Notice, Parts, PutError, Snapshot, StopReport, Stopped, WebhookBooks,
 };
 pub use settings::{Pace, Retry, Settings};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! From ranges of the log to a body on the wire.
+//!
+//! A body is `[`, the events' text as it lies in the log, and `]`. The log keeps a separator behind
+//! each event, so neighbours are one slice of their frame and are sent from there; the last
+//! separator is left out. A piece that is small, or small beside the frame that it would hold in
+//! memory, is copied instead.
+
+use std::sync::Arc;
+
+use super::scheduler::{Lengths, Measure, Unreadable};
+use crate::event::SEPARATOR;
+use crate::http::{Body, Slice};
+use crate::journal::Span;
+use crate::log::{Frame, Log, LogError};
+
+/// Pieces below this many bytes are copied: cheaper than a slice of their own.
+const COPY_BELOW: usize = 4096;
+
+/// A piece below this part of its frame is copied: the frame's memory is worth more.
+const COPY_PART: usize = 8;
+
+/// Frames kept between reads.
+const KEPT: usize = 4;
+
+/// Reads events for batches, one thread's. It keeps the frames it used last, so that what was
+/// measured is not read again to be sent; [`forget`](Self::forget) lets go of them.
+pub(crate) struct LogReader {
+    log: Arc<Log>,
+    kept: Vec<Arc<Frame>>,
+}
+
+/// What was found of a batch.
+pub(crate) struct Assembled {
+    pub(crate) body: Body,
+    /// Events that are not there or fail their checksum. The body is without them.
+    pub(crate) missing: Vec<Span>,
+}
+
+impl LogReader {
+    pub(crate) fn new(log: Arc<Log>) -> LogReader {
+        LogReader {
+            log,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Lets go of all frames.
+    pub(crate) fn forget(&mut self) {
+        self.kept.clear();
+    }
+
+    /// Makes a batch's body.
+    pub(crate) fn assemble(&mut self, spans: &[Span]) -> Result<Assembled, LogError> {
+        let mut pieces = Pieces::default();
+        let mut missing = Vec::new();
+        for span in spans {
+            let mut at = span.first;
+            while at < span.end() {
+                let Some(frame) = self
+                    .frame(at)?
+                    .filter(|frame| frame.base_offset() < span.end())
+                else {
+                    add(&mut missing, at, span.end());
+                    break;
+                };
+                let base = frame.base_offset();
+                if at < base {
+                    add(&mut missing, at, base);
+                    at = base;
+                }
+                let end = span.end().min(frame.end_offset());
+                let (mut from, to) = ((at - base) as u32, (end - base) as u32);
+                if frame.has_damage() {
+                    for bad in (from..to).filter(|i| frame.is_damaged(*i)) {
+                        pieces.add(&frame, from, bad);
+                        add(
+                            &mut missing,
+                            base + u64::from(bad),
+                            base + u64::from(bad) + 1,
+                        );
+                        from = bad + 1;
+                    }
+                }
+                pieces.add(&frame, from, to);
+                at = end;
+            }
+        }
+        Ok(Assembled {
+            body: pieces.into_body(),
+            missing,
+        })
+    }
+
+    /// The frame that holds `offset`, or the next one behind it.
+    fn frame(&mut self, offset: u64) -> Result<Option<Arc<Frame>>, LogError> {
+        let holds = |f: &&Arc<Frame>| f.base_offset() <= offset && offset < f.end_offset();
+        if let Some(frame) = self.kept.iter().find(holds) {
+            return Ok(Some(frame.clone()));
+        }
+        let frame = self.log.read(offset, 1)?.into_iter().next();
+        if let Some(frame) = &frame {
+            if self.kept.len() == KEPT {
+                self.kept.remove(0);
+            }
+            self.kept.push(frame.clone());
+        }
+        Ok(frame)
+    }
+}
+
+impl Lengths for LogReader {
+    fn measure(&mut self, first: u64, count: u32, bytes: u32) -> Result<Measure, Unreadable> {
+        let end = first + u64::from(count);
+        let (mut found, mut at) = (Measure::default(), first);
+        while at < end {
+            let frame = self
+                .frame(at)
+                .map_err(|error| Unreadable(error.to_string()))?;
+            let Some(frame) = frame.filter(|frame| frame.base_offset() <= at) else {
+                if found.good == 0 {
+                    let next = self
+                        .frame(at)
+                        .ok()
+                        .flatten()
+                        .map_or(end, |f| f.base_offset());
+                    found.lost = (next.min(end) - at) as u32;
+                }
+                return Ok(found);
+            };
+            let base = frame.base_offset();
+            let (from, to) = (
+                (at - base) as u32,
+                (end.min(frame.end_offset()) - base) as u32,
+            );
+            let damaged = |i: u32| frame.has_damage() && frame.is_damaged(i);
+            if damaged(from) {
+                if found.good == 0 {
+                    found.lost = (from..to).take_while(|i| damaged(*i)).count() as u32;
+                }
+                return Ok(found);
+            }
+            let to = (from..to).find(|i| damaged(*i)).unwrap_or(to);
+            let fits = fitting(&frame, from, to, bytes - found.bytes);
+            if fits > from {
+                found.good += fits - from;
+                found.bytes += frame.range(from..fits).len() as u32;
+                found.written_ms = found.written_ms.max(frame.written_ms());
+            }
+            if fits < to || u64::from(to) + base < end.min(frame.end_offset()) {
+                return Ok(found);
+            }
+            at = base + u64::from(to);
+        }
+        Ok(found)
+    }
+}
+
+/// How far the events from `from` to `to` fit in `bytes`: behind the last that does.
+fn fitting(frame: &Frame, from: u32, to: u32, bytes: u32) -> u32 {
+    let (mut fits, mut too_far) = (from, to + 1);
+    while fits + 1 < too_far {
+        let middle = fits + (too_far - fits) / 2;
+        if frame.range(from..middle).len() <= bytes as usize {
+            fits = middle;
+        } else {
+            too_far = middle;
+        }
+    }
+    fits
+}
+
+fn add(spans: &mut Vec<Span>, first: u64, end: u64) {
+    let count = (end - first) as u32;
+    match spans.last_mut() {
+        Some(last) if last.end() == first => last.count += count,
+        _ => spans.push(Span { first, count }),
+    }
+}
+
+enum Piece {
+    Frame(Arc<Frame>, std::ops::Range<usize>),
+    Copy(Vec<u8>),
+}
+
+#[derive(Default)]
+struct Pieces(Vec<Piece>);
+
+impl Pieces {
+    fn add(&mut self, frame: &Arc<Frame>, from: u32, to: u32) {
+        if from >= to {
+            return;
+        }
+        let range = frame.range(from..to);
+        if range.len() >= COPY_BELOW && range.len() * COPY_PART >= frame.bytes().len() {
+            self.0.push(Piece::Frame(frame.clone(), range));
+            return;
+        }
+        let bytes = &frame.bytes()[range];
+        match self.0.last_mut() {
+            Some(Piece::Copy(copy)) => copy.extend_from_slice(bytes),
+            _ => self.0.push(Piece::Copy(bytes.to_vec())),
+        }
+    }
+
+    fn into_body(mut self) -> Body {
+        match self.0.last_mut() {
+            Some(Piece::Frame(_, range)) => range.end -= SEPARATOR.len(),
+            Some(Piece::Copy(copy)) => copy.truncate(copy.len() - SEPARATOR.len()),
+            None => {}
+        }
+        let mut body = Body::new();
+        body.push("[");
+        for piece in self.0 {
+            body.push(match piece {
+                Piece::Frame(frame, range) => Slice::shared(frame, range),
+                Piece::Copy(copy) => Slice::owned(copy),
+            });
+        }
+        body.push("]");
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use super::*;
+use crate::event::Entry;
+use crate::log::{self, LogConfig, LogWriter};
+
+/// A log of two frames: events 0 to 9 of about 1,000 bytes, events 10 to 12 of 3 bytes.
+fn a_log() -> (LogWriter, LogReader) {
+    let (mut writer, log, _) = log::open(LogConfig::in_memory(), 0).expect("a log in memory");
+    let long: Vec<_> = (0..10)
+        .map(|i| format!("{{\"{i}\":\"{}\"}}", "x".repeat(1000)))
+        .collect();
+    let short: Vec<_> = (10..13).map(|i| format!("{i}.")).collect();
+    for texts in [long, short] {
+        let mut frame = writer.frame();
+        for text in texts {
+            let entry = Entry {
+                len: text.len() as u32,
+                crc: crc32c::crc32c(text.as_bytes()),
+                ..Entry::default()
+            };
+            assert!(frame.push(&entry, format!("{text},\n").as_bytes()));
+        }
+        writer.append(&mut frame).expect("room for a frame");
+    }
+    (writer, LogReader::new(log))
+}
+
+fn text(body: &Body) -> String {
+    body.slices()
+        .iter()
+        .map(|slice| String::from_utf8_lossy(slice.as_bytes()))
+        .collect()
+}
+
+fn span(first: u64, count: u32) -> Span {
+    Span { first, count }
+}
+
+const LONG: u32 = 1000 + 8 + 2;
+
+#[test]
+fn neighbours_are_one_slice_and_the_last_separator_is_left_out() {
+    let (_writer, mut reader) = a_log();
+    let found = reader.assemble(&[span(2, 5)]).unwrap();
+    assert_eq!(found.body.slices().len(), 3);
+    assert_eq!(found.body.len(), u64::from(5 * LONG));
+    let text = text(&found.body);
+    assert!(text.starts_with("[{\"2\":\"x") && text.ends_with("x\"}]"));
+    assert_eq!(text.matches(",\n").count(), 4);
+}
+
+#[test]
+fn small_pieces_are_copied_into_one_slice() {
+    let (_writer, mut reader) = a_log();
+    let found = reader
+        .assemble(&[span(0, 1), span(3, 1), span(10, 1), span(12, 1)])
+        .unwrap();
+    assert_eq!(found.body.slices().len(), 3);
+    assert!(text(&found.body).ends_with(",\n10.,\n12.]"));
+    assert!(found.missing.is_empty());
+}
+
+#[test]
+fn a_batch_may_reach_over_frames() {
+    let (_writer, mut reader) = a_log();
+    let found = reader.assemble(&[span(0, 13)]).unwrap();
+    assert!(text(&found.body).ends_with("x\"},\n10.,\n11.,\n12.]"));
+    assert_eq!(found.body.len(), u64::from(10 * LONG + 3 * 5));
+}
+
+#[test]
+fn what_the_log_does_not_have_is_missing() {
+    let (_writer, mut reader) = a_log();
+    let found = reader.assemble(&[span(11, 4), span(20, 2)]).unwrap();
+    assert_eq!(text(&found.body), "[11.,\n12.]");
+    assert_eq!(found.missing, [span(13, 2), span(20, 2)]);
+}
+
+#[test]
+fn measuring_stops_at_the_limits_and_at_the_end() {
+    let (_writer, mut reader) = a_log();
+    let mut measure = |first, count, bytes| {
+        let found = reader.measure(first, count, bytes).unwrap();
+        (found.good, found.bytes, found.lost)
+    };
+    assert_eq!(measure(0, 4, u32::MAX), (4, 4 * LONG, 0));
+    assert_eq!(measure(0, 13, u32::MAX), (13, 10 * LONG + 15, 0));
+    assert_eq!(measure(0, 13, 3 * LONG), (3, 3 * LONG, 0));
+    assert_eq!(measure(0, 13, 3 * LONG - 1), (2, 2 * LONG, 0));
+    assert_eq!(measure(0, 13, 10 * LONG + 5), (11, 10 * LONG + 5, 0));
+    assert_eq!(
+        measure(0, 13, 5),
+        (0, 0, 0),
+        "the first is larger than that"
+    );
+    assert_eq!(measure(11, 9, u32::MAX), (2, 10, 0));
+    assert_eq!(measure(13, 9, u32::MAX), (0, 0, 9));
+}
+
+#[test]
+fn a_body_is_what_measuring_said() {
+    let (_writer, mut reader) = a_log();
+    for (first, count) in [(0, 1), (0, 10), (5, 8), (12, 1)] {
+        let bytes = reader.measure(first, count, u32::MAX).unwrap().bytes;
+        let body = reader.assemble(&[span(first, count)]).unwrap().body;
+        assert_eq!(body.len(), u64::from(bytes));
+    }
+}

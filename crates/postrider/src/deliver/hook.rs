@@ -1,0 +1,258 @@
+//! One webhook as the scheduler sees it, and the rule of what goes out next.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::backlog::Backlog;
+use super::settings::Pace;
+use crate::route::Selection;
+use crate::time::Instant;
+
+/// Batches of one webhook that must fail, with no success between, for its target to be down; more
+/// where more are in flight at once. A batch that fails again and again counts once: it may be the
+/// batch.
+const DOWN_AFTER: u32 = 4;
+
+pub(super) struct Hook {
+    pub(super) id: Uuid,
+    pub(super) revision: u32,
+    pub(super) pace: Pace,
+    /// What it asks for from each offset on. All but the last serve a backlog that lags.
+    pub(super) selections: VecDeque<(u64, Arc<Selection>)>,
+    pub(super) mode: Mode,
+    pub(super) backlog: Backlog,
+    /// Batches without an end, by the offset of their first event.
+    pub(super) open: BTreeSet<(u64, Uuid)>,
+    /// Those of them that wait, by when they are due.
+    pub(super) waiting: BTreeSet<(Instant, u64, Uuid)>,
+    /// Attempts under way, and how many of them are not the batch's first.
+    pub(super) in_flight: u32,
+    pub(super) retries: u32,
+    /// Whether a retry goes before a first attempt next time that both could.
+    retry_turn: bool,
+    /// Different batches that failed in a row, and the last of them.
+    streak: u32,
+    last_failed: Option<Uuid>,
+    pub(super) down: Option<Down>,
+    /// Attempts that were accepted.
+    pub(super) successes: u64,
+    /// The largest body that may fit after a 413.
+    pub(super) body_limit: u32,
+    /// Nothing is formed before this: the log could not be read.
+    pub(super) held_until: Instant,
+    /// The timer that is set for this webhook.
+    pub(super) timer: Option<Instant>,
+    pub(super) touched: bool,
+    pub(super) blocked: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Batches are formed and go out.
+    Open,
+    /// Held by the operator: nothing goes out, nothing ages.
+    Paused,
+    /// Held because of a 410.
+    Disabled,
+    /// No new batches; those that are open go out.
+    Deleted,
+}
+
+/// A target that takes nothing.
+pub(super) struct Down {
+    /// Probes that failed, the attempts before it was down included.
+    pub(super) tries: u32,
+    pub(super) next_probe: Instant,
+    /// When to look for waiting events that are too old.
+    pub(super) next_sweep: Instant,
+}
+
+/// What goes out next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A new batch.
+    Fresh,
+    /// A batch that failed before.
+    Again(Uuid),
+    /// One batch, whichever, to see whether the target is up.
+    Probe,
+    Nothing,
+}
+
+impl Hook {
+    pub(super) fn new(id: Uuid, revision: u32, from: u64) -> Hook {
+        Hook {
+            id,
+            revision,
+            pace: Pace::default(),
+            selections: VecDeque::new(),
+            mode: Mode::Open,
+            backlog: Backlog::new(from),
+            open: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            in_flight: 0,
+            retries: 0,
+            retry_turn: false,
+            streak: 0,
+            last_failed: None,
+            down: None,
+            successes: 0,
+            body_limit: u32::MAX,
+            held_until: Instant(0),
+            timer: None,
+            touched: false,
+            blocked: false,
+        }
+    }
+
+    /// What it asks for now.
+    pub(super) fn selection(&self) -> Option<&Arc<Selection>> {
+        self.selections.back().map(|(_, selection)| selection)
+    }
+
+    /// What it asked for at `offset`, and up to where.
+    pub(super) fn selection_at(&self, offset: u64) -> Option<(&Arc<Selection>, u64)> {
+        let next = self.selections.partition_point(|(from, _)| *from <= offset);
+        let until = self
+            .selections
+            .get(next)
+            .map_or(u64::MAX, |(from, _)| *from);
+        let (_, selection) = self.selections.get(next.checked_sub(1)?)?;
+        Some((selection, until))
+    }
+
+    /// Forgets selections that no event waits for.
+    pub(super) fn prune_selections(&mut self, routed: u64) {
+        let position = self.backlog.position(routed);
+        while self
+            .selections
+            .get(1)
+            .is_some_and(|(from, _)| *from <= position)
+        {
+            self.selections.pop_front();
+        }
+    }
+
+    /// Whether a new batch should be formed: it would be full, or has waited long enough.
+    pub(super) fn ready(&self, now: Instant) -> bool {
+        let Some(front) = self.backlog.runs().front() else {
+            return false;
+        };
+        self.backlog.events() >= u64::from(self.pace.max_events)
+            || self.backlog.bytes() >= u64::from(self.max_bytes())
+            || self.backlog.lag().is_some()
+            || now >= front.since.after(self.pace.linger)
+    }
+
+    pub(super) fn max_bytes(&self) -> u32 {
+        self.pace.max_bytes.min(self.body_limit)
+    }
+
+    /// What goes out next. First attempts and retries can't starve each other: retries take at most
+    /// half of the slots, and where both could go they take turns.
+    pub(super) fn choose(&mut self, now: Instant) -> Next {
+        if !self.is_sending() {
+            return Next::Nothing;
+        }
+        if let Some(down) = &self.down {
+            let due = self.in_flight == 0 && now >= down.next_probe;
+            return if due { Next::Probe } else { Next::Nothing };
+        }
+        let fresh = now >= self.held_until && self.ready(now);
+        if self.pace.ordered {
+            return self.choose_in_order(now, fresh);
+        }
+        if self.in_flight >= self.pace.in_flight {
+            return Next::Nothing;
+        }
+        let retry_room = self.retries < (self.pace.in_flight / 2).max(1);
+        let due = self
+            .waiting
+            .first()
+            .filter(|(at, ..)| retry_room && *at <= now);
+        match (due, fresh) {
+            (Some(&(_, _, batch)), false) => Next::Again(batch),
+            (Some(&(_, _, batch)), true) => {
+                self.retry_turn = !self.retry_turn;
+                if self.retry_turn {
+                    Next::Again(batch)
+                } else {
+                    Next::Fresh
+                }
+            }
+            (None, true) => Next::Fresh,
+            (None, false) => Next::Nothing,
+        }
+    }
+
+    /// The oldest open batch, and nothing else before it has ended.
+    fn choose_in_order(&self, now: Instant, fresh: bool) -> Next {
+        let oldest = self.waiting.iter().min_by_key(|(_, first, _)| *first);
+        match oldest {
+            _ if self.in_flight > 0 => Next::Nothing,
+            Some(&(at, _, batch)) if at <= now => Next::Again(batch),
+            None if fresh && self.open.is_empty() => Next::Fresh,
+            _ => Next::Nothing,
+        }
+    }
+
+    /// Notes a success; says whether the target was down.
+    pub(super) fn succeeded(&mut self) -> bool {
+        self.successes += 1;
+        self.streak = 0;
+        self.last_failed = None;
+        self.down.take().is_some()
+    }
+
+    /// Notes a failed attempt of `batch`; says whether the target counts as down by now.
+    pub(super) fn failed(&mut self, batch: Uuid) -> bool {
+        if self.last_failed != Some(batch) {
+            self.streak += 1;
+            self.last_failed = Some(batch);
+        }
+        self.streak >= self.pace.in_flight.max(DOWN_AFTER)
+    }
+
+    /// Whether batches go out, as far as the operator and 410 are concerned.
+    pub(super) fn is_sending(&self) -> bool {
+        matches!(self.mode, Mode::Open | Mode::Deleted)
+    }
+
+    /// Whether its last attempts failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.streak > 0
+    }
+
+    /// When it should be looked at again, apart from answers and new events.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        if !self.is_sending() {
+            return None;
+        }
+        let mut next = None;
+        let mut at = |time: Instant| {
+            if time > now {
+                next = Some(next.map_or(time, |next: Instant| next.min(time)));
+            }
+        };
+        if let Some(down) = &self.down {
+            at(down.next_probe);
+            at(down.next_sweep);
+            return next;
+        }
+        // What is due and not gone waits for a slot, not for a time.
+        let later = (
+            now.after(std::time::Duration::from_nanos(1)),
+            0,
+            Uuid::nil(),
+        );
+        if let Some((due, ..)) = self.waiting.range(later..).next() {
+            at(*due);
+        }
+        if let Some(front) = self.backlog.runs().front() {
+            at(front.since.after(self.pace.linger).max(self.held_until));
+        }
+        next
+    }
+}

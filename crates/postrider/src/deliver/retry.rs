@@ -1,0 +1,337 @@
+//! What an attempt's end means, and how long to wait for the next.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::settings::Retry;
+use crate::http::{BodyEnd, Done};
+use crate::time::UnixMillis;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// What came back.
+    pub(crate) answer: Answer,
+    /// From start to end, milliseconds.
+    pub(crate) latency_ms: u32,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// An answer. Its status stands whatever became of its body.
+    Status {
+        status: u16,
+        /// The body came whole: only then does a refusal speak of the batch itself.
+        complete: bool,
+        retry_after: Option<Duration>,
+    },
+    /// None: the error's name as Node.js has it.
+    None { code: &'static str },
+}
+
+/// What an answer means for its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Delivered,
+    /// Try again later.
+    Retry,
+    /// The batch is larger than the receiver takes.
+    TooBig,
+    /// The receiver refuses the batch for what is in it.
+    Refused,
+    /// The receiver wants no more batches ever.
+    Disable,
+}
+
+impl Ended {
+    /// Reads an exchange's end. `now_ms` is what a date in `Retry-After` is compared with.
+    pub(crate) fn of(done: &Done, now_ms: UnixMillis) -> Ended {
+        let answer = match &done.result {
+            Ok(response) => Answer::Status {
+                status: response.status,
+                complete: response.end == BodyEnd::Complete,
+                retry_after: response
+                    .headers
+                    .get("retry-after")
+                    .and_then(|value| retry_after(value, now_ms)),
+            },
+            Err(error) => Answer::None {
+                code: error.node_code,
+            },
+        };
+        let latency_ms = u32::try_from(done.latency.as_millis()).unwrap_or(u32::MAX);
+        Ended { answer, latency_ms }
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.answer {
+            Answer::Status {
+                status: 200..=299, ..
+            } => Verdict::Delivered,
+            Answer::Status { status: 410, .. } => Verdict::Disable,
+            Answer::Status {
+                status: 413,
+                complete: true,
+                ..
+            } => Verdict::TooBig,
+            Answer::Status {
+                status: 400 | 422,
+                complete: true,
+                ..
+            } => Verdict::Refused,
+            Answer::Status { .. } | Answer::None { .. } => Verdict::Retry,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.answer {
+            Answer::Status { retry_after, .. } => retry_after,
+            Answer::None { .. } => None,
+        }
+    }
+
+    /// The status of a complete answer, as the journal wants it.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self.answer {
+            Answer::Status {
+                status,
+                complete: true,
+                ..
+            } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The status of any answer.
+    pub(crate) fn any_status(&self) -> u16 {
+        match self.answer {
+            Answer::Status { status, .. } => status,
+            Answer::None { .. } => 0,
+        }
+    }
+
+    /// The failure's short name: empty when the status says it all.
+    pub(crate) fn code(&self) -> Cow<'static, str> {
+        match self.answer {
+            Answer::Status { complete: true, .. } => Cow::Borrowed(""),
+            Answer::Status { status, .. } => Cow::Owned(status.to_string()),
+            Answer::None { code } => Cow::Borrowed(code),
+        }
+    }
+
+    /// The failure's name for people.
+    pub(crate) fn label(&self) -> String {
+        match self.answer {
+            Answer::Status { status, .. } => status.to_string(),
+            Answer::None { code } => code.to_owned(),
+        }
+    }
+}
+
+impl Retry {
+    /// The pause after the `attempts`-th failed attempt (1 is the first): the schedule's entry,
+    /// jittered, or what the receiver asked for where that is longer and not too long.
+    pub(crate) fn pause(&self, attempts: u32, asked: Option<Duration>, rng: &mut Rng) -> Duration {
+        let last = self.schedule.len().saturating_sub(1);
+        let at = (attempts.saturating_sub(1) as usize).min(last);
+        let spacing = self
+            .schedule
+            .get(at)
+            .copied()
+            .unwrap_or(Duration::from_secs(30));
+        let stray = self.jitter.clamp(0.0, 0.9) * (2.0 * rng.unit() - 1.0);
+        let spacing = spacing.mul_f64(1.0 + stray);
+        match asked {
+            Some(asked) => spacing.max(asked.min(self.retry_after_max)),
+            None => spacing,
+        }
+    }
+}
+
+/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
+fn retry_after(value: &str, now_ms: UnixMillis) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(
+            value.parse().unwrap_or(u64::MAX / 1000),
+        ));
+    }
+    let at_ms = imf_fixdate(value)?.checked_mul(1000)?;
+    Some(Duration::from_millis(at_ms.saturating_sub(now_ms)))
+}
+
+/// Reads the one date format that senders may use, `Sun, 06 Nov 1994 08:49:37 GMT`
+/// (RFC 9110 §5.6.7), as Unix seconds. The two obsolete formats are not worth their code: without
+/// the date the schedule decides.
+fn imf_fixdate(text: &str) -> Option<u64> {
+    const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let b = text.as_bytes();
+    if b.len() != 29 || &b[3..5] != b", " || &b[25..] != b" GMT" {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| -> Option<u64> {
+        let digits = text.get(range)?;
+        digits
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| digits.parse().ok())?
+    };
+    let month = MONTHS.chunks(3).position(|name| name == &b[8..11])? as u64 + 1;
+    let (day, year) = (number(5..7)?, number(12..16)?);
+    let (hour, minute, second) = (number(17..19)?, number(20..22)?, number(23..25)?);
+    if year < 1970 || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days since 1970-03-01 in years that begin in March, so that the leap day is the last.
+    let (years, months) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = years / 4 - years / 100 + years / 400;
+    let days = (years * 365 + leap_days + (months * 153 + 2) / 5 + day).checked_sub(719_469)?;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// SplitMix64: spreads retries. Nothing secret hangs on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    /// A number in `[0, 1)`.
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    fn answer(status: u16, complete: bool) -> Ended {
+        Ended {
+            answer: Answer::Status {
+                status,
+                complete,
+                retry_after: None,
+            },
+            latency_ms: 0,
+        }
+    }
+
+    #[test]
+    fn statuses_mean_what_the_contract_says() {
+        for (status, verdict) in [
+            (200, Verdict::Delivered),
+            (202, Verdict::Delivered),
+            (299, Verdict::Delivered),
+            (301, Verdict::Retry),
+            (304, Verdict::Retry),
+            (400, Verdict::Refused),
+            (401, Verdict::Retry),
+            (404, Verdict::Retry),
+            (410, Verdict::Disable),
+            (413, Verdict::TooBig),
+            (422, Verdict::Refused),
+            (429, Verdict::Retry),
+            (500, Verdict::Retry),
+            (503, Verdict::Retry),
+        ] {
+            assert_eq!(answer(status, true).verdict(), verdict, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_answer_delivers_but_never_splits() {
+        assert_eq!(answer(200, false).verdict(), Verdict::Delivered);
+        assert_eq!(answer(413, false).verdict(), Verdict::Retry);
+        assert_eq!(answer(422, false).verdict(), Verdict::Retry);
+    }
+
+    #[test]
+    fn the_default_schedule_spreads_twelve_attempts_over_eight_hours() {
+        let retry = Retry::default();
+        assert_eq!(retry.schedule.len(), 11);
+        let total: Duration = retry.schedule.iter().sum();
+        assert!(
+            total <= retry.give_up_after && total > retry.give_up_after - S(120),
+            "{total:?}"
+        );
+    }
+
+    #[test]
+    fn a_pause_is_within_the_jitter_and_the_last_entry_repeats() {
+        let retry = Retry::default();
+        let mut rng = Rng::new(1);
+        let mut seen = Vec::new();
+        for _ in 0..200 {
+            let pause = retry.pause(1, None, &mut rng);
+            assert!(pause >= S(24) && pause <= S(36), "{pause:?}");
+            seen.push(pause);
+        }
+        seen.sort();
+        assert!(
+            seen[0] < S(26) && seen[199] > S(34),
+            "the jitter is not used"
+        );
+        let late = retry.pause(500, None, &mut rng);
+        assert!(late >= S(130 * 48) && late <= S(130 * 72));
+    }
+
+    #[test]
+    fn retry_after_is_clamped_between_the_next_spacing_and_the_longest_pause() {
+        let retry = Retry {
+            jitter: 0.0,
+            ..Retry::default()
+        };
+        let mut rng = Rng::new(1);
+        assert_eq!(retry.pause(1, Some(S(1)), &mut rng), S(30));
+        assert_eq!(retry.pause(1, Some(S(120)), &mut rng), S(120));
+        assert_eq!(retry.pause(1, Some(S(86_400)), &mut rng), S(3600));
+        assert_eq!(retry.pause(11, Some(S(60)), &mut rng), S(130 * 60));
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_date() {
+        let now = 784_111_777_000;
+        assert_eq!(retry_after("120", now), Some(S(120)));
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now),
+            Some(S(0))
+        );
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now),
+            Some(S(60))
+        );
+        assert_eq!(
+            retry_after("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800_000),
+            Some(S(0))
+        );
+        assert_eq!(
+            retry_after("Fri, 01 Mar 2024 00:00:00 GMT", 1_709_164_800_000),
+            Some(S(86_400))
+        );
+        for bad in [
+            "",
+            "-1",
+            "1.5",
+            "soon",
+            "Sun, 06 Nov 1994 08:49:37 EST",
+            "Sun, +6 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(retry_after(bad, now), None, "{bad}");
+        }
+        assert!(retry_after("99999999999999999999", now) > Some(S(86_400)));
+    }
+}

@@ -1,0 +1,688 @@
+//! What is sent when: the state machine behind the deliver thread.
+//!
+//! Frames, answers, commands and the time go in; journal records, attempts and notices come out.
+//! No socket, no disk, no clock: a test drives it through eight hours in a millisecond.
+//!
+//! ```text
+//!            route                form (a slot is free, and full or lingered)
+//!   frame ─────────▶ backlog ─────────────────────▶ batch ─▶ attempt ─▶ delivered
+//!                    counted: runs,                  ▲           │
+//!                    beyond the budget a lag         └─ waiting ◀┤ failed
+//!                                                                └▶ dead · split · disabled
+//! ```
+//!
+//! A batch is formed only when it can go out at once, so a busy receiver gets full batches and a
+//! slow one costs nothing but a count. What is journaled lives in [`State`], which is changed by
+//! records alone; what is here besides could be made anew from it and the log.
+
+mod end;
+mod form;
+mod space;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::backlog::{Backlog, Budget};
+use super::handle::{Condition, Notice, Snapshot, WebhookBooks};
+use super::hook::{Down, Hook, Mode, Next};
+use super::retry::Rng;
+use super::settings::{Pace, Settings};
+use crate::event::Entry;
+use crate::journal::{Change, OpenBatch, Reason, Record, Span, State};
+use crate::route::{Router, Run, Selection, TypeSet};
+use crate::time::{Instant, Now, UnixMillis};
+use crate::webhook::Activity;
+
+pub(crate) use form::{Lengths, Measure, Unreadable};
+
+/// One POST that is to leave once the records of this turn are journaled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// Names it towards the HTTP client; never used twice.
+    pub(crate) exchange: u64,
+    pub(crate) webhook: Uuid,
+    pub(crate) revision: u32,
+    pub(crate) batch: Uuid,
+    pub(crate) spans: Vec<Span>,
+}
+
+/// What a turn of the scheduler asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    /// To be journaled first, in this order.
+    pub(crate) records: Vec<Record>,
+    /// To be started then.
+    pub(crate) attempts: Vec<Attempt>,
+    /// To be cancelled: no answer is wanted any more.
+    pub(crate) cancels: Vec<u64>,
+    /// For the operator.
+    pub(crate) notices: Vec<Notice>,
+}
+
+pub(crate) struct Scheduler {
+    settings: Settings,
+    state: State,
+    hooks: Vec<Option<Hook>>,
+    slots: HashMap<Uuid, u32>,
+    live: HashMap<Uuid, Live>,
+    /// Attempts under way: exchange to batch.
+    flights: HashMap<u64, Uuid>,
+    flight_bytes: u64,
+    next_exchange: u64,
+    router: Option<Router>,
+    /// Every event below was routed.
+    routed: u64,
+    /// Offsets above `routed` where webhooks begin: frames are cut there.
+    begins: BTreeSet<u64>,
+    budget: Budget,
+    lagging: BTreeSet<u32>,
+    /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'.
+    touched: VecDeque<u32>,
+    blocked: VecDeque<u32>,
+    timers: BinaryHeap<Reverse<(Instant, u32)>>,
+    deleted: HashMap<Uuid, Instant>,
+    rng: Rng,
+    stopping: bool,
+    orders: Orders,
+}
+
+/// What is known of an open batch beside the journal.
+struct Live {
+    slot: u32,
+    first: u64,
+    bytes: u32,
+    expires: Instant,
+    stage: Stage,
+    /// The webhook's successes when the receiver first refused this batch for what is in it.
+    refused_at: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting(Instant),
+    Flying {
+        exchange: u64,
+        retry: bool,
+    },
+    /// Its attempt has ended; what that means is being decided.
+    Landed,
+    /// To be split before anything else happens to it.
+    Splitting,
+}
+
+impl Scheduler {
+    /// A scheduler that goes on from `state`. `routed` is where routing resumes at the latest: the
+    /// log's next offset. [`put`](Self::put) all webhooks, then call [`restore`](Self::restore).
+    pub(crate) fn new(settings: Settings, state: State, routed: u64, seed: u64) -> Scheduler {
+        let budget = Budget {
+            used: 0,
+            max: settings.runs,
+        };
+        Scheduler {
+            settings,
+            state,
+            hooks: Vec::new(),
+            slots: HashMap::new(),
+            live: HashMap::new(),
+            flights: HashMap::new(),
+            flight_bytes: 0,
+            next_exchange: 1,
+            router: None,
+            routed,
+            begins: BTreeSet::new(),
+            budget,
+            lagging: BTreeSet::new(),
+            touched: VecDeque::new(),
+            blocked: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            deleted: HashMap::new(),
+            rng: Rng::new(seed),
+            stopping: false,
+            orders: Orders::default(),
+        }
+    }
+
+    /// Brings a webhook or its next revision into force from the routed offset on.
+    pub(crate) fn put(&mut self, id: Uuid, revision: u32, pace: Pace, selection: Selection) {
+        let slot = match self.slots.get(&id) {
+            Some(&slot) => slot,
+            None => self.add(id),
+        };
+        let routed = self.routed;
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        if hook.revision != revision {
+            hook.revision = revision;
+            let change = Change::Revised(revision);
+            self.record(Record::Webhook {
+                webhook: id,
+                change,
+                at_offset: routed,
+            });
+        }
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        hook.pace = pace;
+        hook.body_limit = u32::MAX;
+        if hook.mode == Mode::Disabled {
+            hook.mode = Mode::Open;
+        }
+        let wants_nothing = selection.types.is_empty();
+        if hook.selection().is_none_or(|now| **now != selection) {
+            let from = hook.selections.back().map_or(0, |_| routed);
+            hook.selections.push_back((from, Arc::new(selection)));
+            self.router = None;
+        }
+        if wants_nothing {
+            self.drop_backlog(slot, Reason::INACTIVE);
+        }
+        self.touch(slot);
+    }
+
+    fn add(&mut self, id: Uuid) -> u32 {
+        let known = self.state.webhook(id).filter(|known| !known.deleted);
+        let (from, known_revision) = match known {
+            Some(known) => (known.scanned_to, known.revision),
+            None => (self.routed, 0),
+        };
+        if known.is_none() {
+            let (change, at_offset) = (Change::Created, self.routed);
+            self.record(Record::Webhook {
+                webhook: id,
+                change,
+                at_offset,
+            });
+        }
+        let hook = Some(Hook::new(id, known_revision, from));
+        let free = self.hooks.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.hooks.len());
+        match self.hooks.get_mut(slot) {
+            Some(place) => *place = hook,
+            None => self.hooks.push(hook),
+        }
+        self.slots.insert(id, slot as u32);
+        slot as u32
+    }
+
+    /// Takes up what the state has open, after all webhooks were put. Offsets below `first` are not
+    /// in the log any more. Routing resumes where the webhook that is furthest behind stopped.
+    pub(crate) fn restore(&mut self, first: u64, now: Now) {
+        let next = self.routed;
+        for hook in self.hooks.iter_mut().flatten() {
+            let from = hook.backlog.from().max(first).min(next);
+            hook.backlog = Backlog::new(from);
+            self.begins.insert(from);
+        }
+        if let Some(&lowest) = self.begins.first() {
+            self.routed = lowest;
+        }
+        let open: Vec<OpenBatch> = self.state.batches().cloned().collect();
+        for batch in open {
+            match self.slots.get(&batch.start.webhook) {
+                Some(&slot) => self.take_up(slot, &batch, now),
+                None => {
+                    let (batch, reason) = (batch.start.batch, Reason::DELETED);
+                    self.record(Record::Close {
+                        batch,
+                        reason,
+                        at_ms: now.unix_ms,
+                    });
+                }
+            }
+        }
+        let slots = &self.slots;
+        let gone: Vec<Uuid> = self.state.webhooks().map(|(id, _)| id).collect();
+        let gone = gone
+            .into_iter()
+            .filter(|id| !slots.contains_key(id))
+            .collect::<Vec<_>>();
+        for webhook in gone {
+            if self
+                .state
+                .webhook(webhook)
+                .is_some_and(|known| !known.deleted)
+            {
+                let (change, at_offset) = (Change::Deleted, next);
+                self.record(Record::Webhook {
+                    webhook,
+                    change,
+                    at_offset,
+                });
+            }
+            self.deleted.insert(webhook, now.mono);
+        }
+    }
+
+    fn take_up(&mut self, slot: u32, batch: &OpenBatch, now: Now) {
+        let pause = batch.next_at_ms.saturating_sub(now.unix_ms);
+        // A wall clock that was stepped back must not hold a batch for as long.
+        let pause = Duration::from_millis(pause).min(self.settings.retry.give_up_after);
+        let due = if batch.in_flight {
+            now.mono
+        } else {
+            now.mono.after(pause)
+        };
+        let live = Live {
+            slot,
+            first: batch.start.spans.first().map_or(0, |span| span.first),
+            bytes: batch.start.bytes,
+            expires: self.expiry(batch.age_from_ms, now),
+            stage: Stage::Waiting(due),
+            refused_at: None,
+        };
+        let id = batch.start.batch;
+        if let Some(hook) = self.hooks[slot as usize].as_mut() {
+            hook.open.insert((live.first, id));
+            hook.waiting.insert((due, live.first, id));
+        }
+        self.live.insert(id, live);
+        self.touch(slot);
+    }
+
+    /// Ends a webhook; see the delivery contract.
+    pub(crate) fn delete(&mut self, id: Uuid, purge: bool, now: Now) {
+        let Some(&slot) = self.slots.get(&id) else {
+            return;
+        };
+        let reason = if purge {
+            Reason::PURGED
+        } else {
+            Reason::DELETED
+        };
+        self.drop_backlog(slot, reason.clone());
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        hook.mode = Mode::Deleted;
+        hook.selections = VecDeque::from([(0, Arc::new(Selection::nothing()))]);
+        let open: Vec<Uuid> = hook.open.iter().map(|(_, batch)| *batch).collect();
+        self.router = None;
+        let (change, at_offset) = (Change::Deleted, self.routed);
+        self.record(Record::Webhook {
+            webhook: id,
+            change,
+            at_offset,
+        });
+        if purge {
+            for batch in open {
+                self.close(batch, reason.clone(), now);
+            }
+            let letters = self
+                .state
+                .dead_letters()
+                .filter(|dead| dead.start.webhook == id);
+            for batch in letters.map(|dead| dead.start.batch).collect::<Vec<_>>() {
+                self.record(Record::Forget { batch });
+            }
+        }
+        self.deleted.insert(id, now.mono);
+        self.touch(slot);
+    }
+
+    /// Holds a webhook's batches, or lets them go. Nothing ages while it is held.
+    pub(crate) fn pause(&mut self, id: Uuid, paused: bool) {
+        let Some(&slot) = self.slots.get(&id) else {
+            return;
+        };
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        hook.mode = match hook.mode {
+            Mode::Open if paused => Mode::Paused,
+            Mode::Paused if !paused => Mode::Open,
+            other => other,
+        };
+        self.touch(slot);
+    }
+
+    /// Holds a webhook's batches until it is [`put`](Self::put) again.
+    pub(crate) fn disable(&mut self, id: Uuid) {
+        let Some(&slot) = self.slots.get(&id) else {
+            return;
+        };
+        if let Some(hook) = self.hooks[slot as usize].as_mut()
+            && hook.mode == Mode::Open
+        {
+            hook.mode = Mode::Disabled;
+        }
+    }
+
+    /// Opens a dead letter again, under its id, due at once. `false` when there is none, or no
+    /// webhook for it.
+    pub(crate) fn replay(&mut self, batch: Uuid, now: Now) -> bool {
+        let Some(letter) = self.state.dead_letter(batch) else {
+            return false;
+        };
+        let Some(&slot) = self.slots.get(&letter.start.webhook) else {
+            return false;
+        };
+        self.record(Record::Replay {
+            batch,
+            at_ms: now.unix_ms,
+        });
+        let Some(open) = self.state.batch(batch).cloned() else {
+            return false;
+        };
+        self.take_up(slot, &open, now);
+        true
+    }
+
+    /// Whether a webhook is there, deleted ones with open batches included.
+    pub(crate) fn knows(&self, id: Uuid) -> bool {
+        self.slots.contains_key(&id)
+    }
+
+    /// All types that webhooks ask for.
+    pub(crate) fn wanted(&self) -> TypeSet {
+        let mut wanted = TypeSet::EMPTY;
+        for selection in self.hooks.iter().flatten().filter_map(Hook::selection) {
+            wanted.union(&selection.types);
+        }
+        wanted
+    }
+
+    /// Every event below this was routed.
+    pub(crate) fn routed(&self) -> u64 {
+        self.routed
+    }
+
+    /// Routes a frame: `count` events from offset `base`. What was routed already is skipped.
+    pub(crate) fn route(
+        &mut self,
+        base: u64,
+        count: u32,
+        written_ms: UnixMillis,
+        entry: impl Fn(u32) -> Entry,
+        now: Instant,
+    ) {
+        let end = base + u64::from(count);
+        let mut first = self.routed.max(base);
+        while first < end {
+            while self.begins.first().is_some_and(|at| *at <= first) {
+                self.begins.pop_first();
+            }
+            let until = self.begins.first().map_or(end, |at| end.min(*at));
+            let entries = ((first - base) as u32..(until - base) as u32).map(&entry);
+            self.route_stretch(Run::empty(first, now, written_ms), entries);
+            first = until;
+        }
+        self.routed = self.routed.max(end);
+    }
+
+    fn route_stretch(&mut self, at: Run, entries: impl Iterator<Item = Entry> + Clone) {
+        let Scheduler {
+            router,
+            hooks,
+            budget,
+            lagging,
+            touched,
+            ..
+        } = self;
+        let router = router.get_or_insert_with(|| {
+            let asks = |(slot, hook): (u32, &Option<Hook>)| {
+                hook.as_ref()?
+                    .selection()
+                    .map(|selection| (slot, selection.clone()))
+            };
+            Router::new((0..).zip(&*hooks).filter_map(asks))
+        });
+        router.route(at, entries, |slot, run| {
+            let Some(hook) = hooks[slot as usize].as_mut() else {
+                return;
+            };
+            let lagged = hook.backlog.lag().is_some();
+            hook.backlog.accept(run, budget);
+            if !lagged && hook.backlog.lag().is_some() {
+                lagging.insert(slot);
+            }
+            if !std::mem::replace(&mut hook.touched, true) {
+                touched.push_back(slot);
+            }
+        });
+    }
+
+    /// Says that there is no frame below `to` that was not routed: the log has nothing there.
+    pub(crate) fn routed_to(&mut self, to: u64) {
+        self.routed = self.routed.max(to);
+        while self.begins.first().is_some_and(|at| *at <= self.routed) {
+            self.begins.pop_first();
+        }
+    }
+
+    /// One turn: forms what is to be formed and sends what is due.
+    pub(crate) fn turn(&mut self, lengths: &mut impl Lengths, now: Now) {
+        while let Some(&Reverse((at, slot))) = self.timers.peek() {
+            if at > now.mono {
+                break;
+            }
+            self.timers.pop();
+            if let Some(hook) = self.hooks.get_mut(slot as usize).and_then(Option::as_mut)
+                && hook.timer == Some(at)
+            {
+                hook.timer = None;
+                self.touch(slot);
+            }
+        }
+        if self.stopping {
+            return;
+        }
+        // Those that waited for a slot come first. Who is touched during this turn waits for the next.
+        for _ in 0..self.blocked.len() {
+            if !self.has_room() {
+                break;
+            }
+            let Some(slot) = self.blocked.pop_front() else {
+                break;
+            };
+            if let Some(hook) = self.hooks[slot as usize].as_mut() {
+                hook.blocked = false;
+                self.serve(slot, lengths, now);
+            }
+        }
+        for _ in 0..self.touched.len() {
+            let Some(slot) = self.touched.pop_front() else {
+                break;
+            };
+            if let Some(hook) = self.hooks[slot as usize].as_mut() {
+                hook.touched = false;
+                self.serve(slot, lengths, now);
+            }
+        }
+    }
+
+    /// Whether another turn would find something to do now.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.stopping && (!self.touched.is_empty() || self.refill_from().is_some())
+    }
+
+    /// When the next turn is due, apart from frames, answers and commands.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// What this turn asks for; empties it.
+    pub(crate) fn take_orders(&mut self) -> Orders {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// From now on nothing new goes out.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+        let routed = self.routed;
+        self.note_floors(|position, _| position <= routed);
+    }
+
+    /// Attempts under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// What the records add up to.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The books of all webhooks at the routed offset.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let books = |(id, known): (Uuid, &crate::journal::WebhookState)| {
+            let hook = self
+                .slots
+                .get(&id)
+                .and_then(|slot| self.hooks[*slot as usize].as_ref());
+            let waiting = hook.map_or(0, |hook| hook.backlog.events());
+            let condition = match hook.map(|hook| (hook.mode, &hook.down)) {
+                None | Some((Mode::Deleted, _)) => Condition::Deleted,
+                Some((Mode::Paused, _)) => Condition::Paused,
+                Some((Mode::Disabled, _)) => Condition::Disabled,
+                Some((Mode::Open, Some(_))) => Condition::Down,
+                Some((Mode::Open, None)) => Condition::Up,
+            };
+            let books = WebhookBooks {
+                accepted: known.books.accepted + waiting,
+                delivered: known.books.delivered,
+                dead: known.books.dead,
+                dropped: known.books.dropped.clone(),
+                pending: known.books.open + waiting,
+                open_batches: hook.map_or(0, |hook| hook.open.len() as u64),
+                in_flight: hook.map_or(0, |hook| hook.in_flight),
+                activity: Activity {
+                    last_successful_ms: known.last_success_ms,
+                    last_failure_ms: known.last_failure_ms,
+                },
+                condition,
+            };
+            (id, books)
+        };
+        Snapshot {
+            offset: self.routed,
+            webhooks: self.state.webhooks().map(books).collect(),
+        }
+    }
+
+    /// Takes a record into account and has it journaled.
+    fn record(&mut self, record: Record) {
+        self.state.apply(&record);
+        self.orders.records.push(record);
+    }
+
+    fn touch(&mut self, slot: u32) {
+        if let Some(hook) = self.hooks[slot as usize].as_mut()
+            && !std::mem::replace(&mut hook.touched, true)
+        {
+            self.touched.push_back(slot);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.flights.len() < self.settings.attempts
+            && self.flight_bytes < self.settings.attempt_bytes
+    }
+
+    /// Does for one webhook what can be done now.
+    fn serve(&mut self, slot: u32, lengths: &mut impl Lengths, now: Now) {
+        self.split_marked(slot, lengths, now);
+        self.sweep(slot, lengths, now);
+        loop {
+            let Some(hook) = self.hooks[slot as usize].as_mut() else {
+                return;
+            };
+            let next = hook.choose(now.mono);
+            if next == Next::Nothing {
+                break;
+            }
+            if !self.has_room() {
+                if let Some(hook) = self.hooks[slot as usize].as_mut()
+                    && !std::mem::replace(&mut hook.blocked, true)
+                {
+                    self.blocked.push_back(slot);
+                }
+                break;
+            }
+            let batch = match next {
+                Next::Again(batch) => Some(batch),
+                Next::Probe => self.probe(slot).or_else(|| self.form(slot, lengths, now)),
+                Next::Fresh | Next::Nothing => self.form(slot, lengths, now),
+            };
+            match batch {
+                Some(batch) => self.attempt(batch, now),
+                None if next == Next::Probe => break,
+                None => {}
+            }
+        }
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        hook.prune_selections(self.routed);
+        if hook.mode == Mode::Deleted && hook.open.is_empty() {
+            self.slots.remove(&hook.id);
+            self.hooks[slot as usize] = None;
+            return;
+        }
+        if let Some(at) = hook.next_look(now.mono)
+            && hook.timer.is_none_or(|timer| at < timer)
+        {
+            hook.timer = Some(at);
+            self.timers.push(Reverse((at, slot)));
+        }
+    }
+
+    /// Which waiting batch probes a target that is down: the one tried least, then the oldest, so
+    /// that a batch which fails for what is in it can't keep the target down alone.
+    fn probe(&self, slot: u32) -> Option<Uuid> {
+        let hook = self.hooks[slot as usize].as_ref()?;
+        let tries = |batch: &Uuid| self.state.batch(*batch).map_or(0, |open| open.attempts);
+        hook.open.iter().map(|(_, batch)| *batch).min_by_key(tries)
+    }
+
+    fn attempt(&mut self, batch: Uuid, now: Now) {
+        let Some(open) = self.state.batch(batch) else {
+            return;
+        };
+        let number = open.attempts + 1;
+        let spans = open.start.spans.clone();
+        let (webhook, revision) = (open.start.webhook, open.start.revision);
+        let Some(live) = self.live.get_mut(&batch) else {
+            return;
+        };
+        let Some(hook) = self.hooks[live.slot as usize].as_mut() else {
+            return;
+        };
+        if let Stage::Waiting(at) = live.stage {
+            hook.waiting.remove(&(at, live.first, batch));
+        }
+        let (exchange, retry) = (self.next_exchange, number > 1);
+        self.next_exchange += 1;
+        live.stage = Stage::Flying { exchange, retry };
+        hook.in_flight += 1;
+        hook.retries += u32::from(retry);
+        self.flight_bytes += u64::from(live.bytes);
+        self.flights.insert(exchange, batch);
+        self.record(Record::Attempt {
+            batch,
+            number,
+            at_ms: now.unix_ms,
+        });
+        self.orders.attempts.push(Attempt {
+            exchange,
+            webhook,
+            revision,
+            batch,
+            spans,
+        });
+    }
+
+    /// When a batch of this age is given up, on the clock that can't be stepped.
+    fn expiry(&self, age_from_ms: UnixMillis, now: Now) -> Instant {
+        let age = Duration::from_millis(now.unix_ms.saturating_sub(age_from_ms));
+        now.mono
+            .after(self.settings.retry.give_up_after.saturating_sub(age))
+    }
+}

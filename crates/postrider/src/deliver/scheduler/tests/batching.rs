@@ -1,0 +1,175 @@
+//! When a batch is formed, and of what.
+
+use super::*;
+
+#[test]
+fn a_batch_waits_for_its_linger_and_no_longer() {
+    let mut world = World::one(Pace {
+        linger: S(1),
+        ..pace()
+    });
+    world.push(&[1, 1]);
+    world.pass(Duration::from_millis(999));
+    assert!(world.flying.is_empty());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(offsets(&world.single()), [0, 1]);
+}
+
+#[test]
+fn a_full_batch_does_not_wait_and_the_rest_lingers() {
+    let mut world = World::one(Pace {
+        linger: S(1),
+        ..pace()
+    });
+    world.push(&[1; 23]);
+    assert_eq!(world.flying.len(), 2);
+    assert_eq!(world.books(1).pending, 23);
+    world.pass(S(1));
+    assert_eq!(offsets(&world.flying[2]), [20, 21, 22]);
+}
+
+#[test]
+fn without_linger_a_busy_receiver_gets_batches_that_grow_by_themselves() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1]);
+    assert_eq!(offsets(&world.single()), [0]);
+    for _ in 0..5 {
+        world.push(&[1]);
+    }
+    world.answer_all(200);
+    assert_eq!(offsets(&world.single()), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_batch_is_limited_by_bytes() {
+    let mut world = World::one(Pace {
+        max_bytes: 35,
+        ..pace()
+    });
+    world.push(&[1; 4]);
+    assert_eq!(offsets(&world.flying[0]), [0, 1, 2]);
+    assert_eq!(offsets(&world.flying[1]), [3]);
+}
+
+#[test]
+fn an_event_larger_than_the_limit_goes_alone() {
+    let mut world = World::one(Pace {
+        max_bytes: 15,
+        in_flight: 9,
+        ..pace()
+    });
+    world.events.sizes.insert(1, 20);
+    world.push(&[1; 3]);
+    let sent: Vec<_> = world.flying.iter().map(offsets).collect();
+    assert_eq!(sent, [[0], [1], [2]]);
+}
+
+#[test]
+fn no_more_batches_are_in_flight_than_allowed() {
+    let mut world = World::one(Pace {
+        in_flight: 3,
+        ..pace()
+    });
+    world.push(&[1; 100]);
+    assert_eq!(world.flying.len(), 3);
+    world.answer_all(200);
+    assert_eq!(world.flying.len(), 3);
+    assert_eq!(world.books(1).delivered, 30);
+}
+
+#[test]
+fn attempts_of_all_webhooks_together_are_limited_and_who_waits_is_served_in_turn() {
+    let mut world = World::with(Settings {
+        attempts: 2,
+        ..settings()
+    });
+    for n in 1..=3 {
+        world.put(n, 1, pace(), wants(&[1]));
+    }
+    world.push(&[1; 20]);
+    let mut served = Vec::new();
+    while let Some(attempt) = world.flying.first().cloned() {
+        assert!(world.flying.len() <= 2);
+        served.push(attempt.webhook.as_bytes()[0]);
+        world.answer(&attempt, 200);
+    }
+    assert_eq!(served.len(), 6);
+    assert_eq!(
+        served[..4].iter().collect::<BTreeSet<_>>().len(),
+        3,
+        "{served:?}"
+    );
+}
+
+#[test]
+fn a_batch_takes_only_what_its_webhook_wants() {
+    let mut world = World::one(pace());
+    world.put(
+        2,
+        1,
+        pace(),
+        Selection {
+            types: [1].into_iter().collect(),
+            scope: Scope::One(5),
+        },
+    );
+    world.append([(1, 0), (2, 0), (1, 5), (1, 5), (3, 5)]);
+    world.turn();
+    assert_eq!(offsets(&world.flying[0]), [0, 2, 3]);
+    assert_eq!(offsets(&world.flying[1]), [2, 3]);
+    assert_eq!(world.books(1).accepted, 3);
+    assert_eq!(world.books(2).accepted, 2);
+}
+
+#[test]
+fn events_that_cannot_be_read_when_formed_are_dropped_and_counted() {
+    let mut world = World::one(pace());
+    world.events.lost.extend([2, 3, 12]);
+    world.push(&[1; 15]);
+    assert_eq!(offsets(&world.flying[0]), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(world.dropped(1, Reason::DAMAGED), 2);
+}
+
+#[test]
+fn a_log_that_cannot_be_read_holds_the_webhook_and_loses_nothing() {
+    let mut world = World::one(pace());
+    world.events.unreadable = true;
+    world.push(&[1; 15]);
+    assert!(world.flying.is_empty());
+    assert_eq!(world.books(1).pending, 15);
+    world.events.unreadable = false;
+    world.pass(S(1));
+    assert_eq!(world.flying.len(), 2);
+}
+
+#[test]
+fn a_backlog_beyond_memory_is_read_back_in_order() {
+    let mut world = World::with(Settings {
+        runs: 0,
+        ..settings()
+    });
+    world.put(
+        1,
+        1,
+        Pace {
+            in_flight: 1,
+            ..pace()
+        },
+        wants(&[1]),
+    );
+    for _ in 0..20 {
+        world.append((0..16).map(|i| (1 + i % 2, 0)));
+    }
+    world.turn();
+    let mut got = Vec::new();
+    while let Some(attempt) = world.flying.first().cloned() {
+        got.extend(offsets(&attempt));
+        world.answer(&attempt, 200);
+    }
+    assert_eq!(got, (0..320).step_by(2).collect::<Vec<_>>());
+    assert_eq!(world.books(1).accepted, 160);
+    assert_eq!(world.books(1).pending, 0);
+}

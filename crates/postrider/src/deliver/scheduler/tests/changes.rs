@@ -1,0 +1,204 @@
+//! Webhooks that are created, changed, held and deleted.
+
+use super::*;
+
+#[test]
+fn a_webhook_gets_what_comes_after_its_creation() {
+    let mut world = World::new();
+    world.push(&[1; 5]);
+    world.put(1, 1, pace(), wants(&[1]));
+    world.push(&[1; 2]);
+    assert_eq!(offsets(&world.single()), [5, 6]);
+}
+
+#[test]
+fn the_revision_in_force_at_an_offset_decides() {
+    let mut world = World::with(Settings {
+        runs: 0,
+        ..settings()
+    });
+    world.put(
+        1,
+        1,
+        Pace {
+            in_flight: 1,
+            ..pace()
+        },
+        wants(&[1]),
+    );
+    // More than memory takes, so that the rest is read back after the change.
+    for _ in 0..20 {
+        world.append((0..16).map(|i| (1 + i % 2, 0)));
+    }
+    world.put(
+        1,
+        2,
+        Pace {
+            in_flight: 1,
+            ..pace()
+        },
+        wants(&[2]),
+    );
+    for _ in 0..20 {
+        world.append((0..16).map(|i| (1 + i % 2, 0)));
+    }
+    world.turn();
+    let mut got = Vec::new();
+    while let Some(attempt) = world.flying.first().cloned() {
+        got.extend(offsets(&attempt));
+        world.answer(&attempt, 200);
+    }
+    let expected = (0..320).step_by(2).chain((321..640).step_by(2));
+    assert_eq!(got, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_formed_batch_keeps_its_revision_and_the_rest_has_the_new_one() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 20]);
+    world.put(
+        1,
+        2,
+        Pace {
+            in_flight: 1,
+            ..pace()
+        },
+        wants(&[1]),
+    );
+    let first = world.single();
+    world.answer(&first, 503);
+    assert_eq!((first.revision, world.single().revision), (1, 2));
+    world.answer_all(200);
+    world.pass(S(30));
+    assert_eq!(
+        (world.single().batch, world.single().revision),
+        (first.batch, 1)
+    );
+}
+
+#[test]
+fn deleting_drops_what_is_not_formed_and_lets_the_rest_finish() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 25]);
+    world.scheduler.delete(hook(1), false, world.now);
+    world.turn();
+    assert_eq!(world.dropped(1, Reason::DELETED), 15);
+    world.push(&[1; 5]);
+    world.answer_all(503);
+    assert!(world.scheduler.knows(hook(1)));
+    world.pass(S(30));
+    world.answer_all(200);
+    let books = world.books(1);
+    assert_eq!(
+        (books.accepted, books.delivered, books.pending),
+        (25, 10, 0)
+    );
+    assert!(!world.scheduler.knows(hook(1)));
+}
+
+#[test]
+fn purging_drops_everything_and_ends_what_is_under_way() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 25]);
+    let exchange = world.single().exchange;
+    world.scheduler.delete(hook(1), true, world.now);
+    world.turn();
+    assert_eq!(world.cancelled, [exchange]);
+    assert_eq!(world.dropped(1, Reason::PURGED), 25);
+    assert_eq!(world.books(1).pending, 0);
+    // An answer that was on its way counts for nothing.
+    let ended = Ended {
+        answer: Answer::None { code: "ECONNRESET" },
+        latency_ms: 0,
+    };
+    world.scheduler.ended(exchange, &ended, world.now);
+    world.turn();
+    assert_eq!(world.books(1).accepted, 25);
+}
+
+#[test]
+fn the_books_of_a_deleted_webhook_are_kept_for_the_history_s_time() {
+    let mut world = World::one(pace());
+    world.push(&[1; 5]);
+    world.answer_all(200);
+    world.scheduler.delete(hook(1), false, world.now);
+    world.turn();
+    world.scheduler.tidy(world.now);
+    assert_eq!(world.books(1).delivered, 5);
+    world.pass(S(24 * 3600));
+    world.scheduler.tidy(world.now);
+    assert!(world.scheduler.snapshot().webhooks.is_empty());
+}
+
+#[test]
+fn an_inactive_webhook_drops_what_waits_and_accepts_nothing() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 25]);
+    world.put(1, 2, pace(), Selection::nothing());
+    world.push(&[1; 5]);
+    assert_eq!(world.dropped(1, Reason::INACTIVE), 15);
+    world.answer_all(200);
+    assert_eq!(
+        (world.books(1).accepted, world.books(1).delivered),
+        (25, 10)
+    );
+    world.put(1, 3, pace(), wants(&[1]));
+    world.push(&[1]);
+    assert_eq!(offsets(&world.single()), [30]);
+}
+
+#[test]
+fn a_paused_webhook_keeps_everything_and_nothing_ages() {
+    let mut world = World::one(pace());
+    world.push(&[1; 10]);
+    world.scheduler.pause(hook(1), true);
+    world.turn();
+    world.answer_all(503);
+    world.push(&[1; 10]);
+    world.pass(S(48 * 3600));
+    assert!(world.flying.is_empty());
+    assert_eq!(world.books(1).pending, 20);
+    world.scheduler.pause(hook(1), false);
+    world.turn();
+    world.answer_all(200);
+    assert_eq!(world.books(1).delivered, 20);
+}
+
+#[test]
+fn what_webhooks_want_is_the_union_of_their_types() {
+    let mut world = World::one(pace());
+    world.put(2, 1, pace(), wants(&[2, 300]));
+    assert_eq!(
+        world.scheduler.wanted().iter().collect::<Vec<_>>(),
+        [1, 2, 300]
+    );
+    world.scheduler.delete(hook(2), false, world.now);
+    assert_eq!(world.scheduler.wanted().iter().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn after_stop_nothing_leaves_and_answers_still_count() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 25]);
+    world.scheduler.stop();
+    world.answer_all(200);
+    world.pass(S(60));
+    assert!(world.flying.is_empty());
+    let books = world.books(1);
+    assert_eq!((books.delivered, books.pending), (10, 15));
+}

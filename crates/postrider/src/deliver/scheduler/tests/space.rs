@@ -1,0 +1,118 @@
+//! What the log is asked to keep.
+
+use super::*;
+
+/// The floor, and the pins as pairs.
+fn needs(world: &World) -> (u64, Vec<(u64, u64)>) {
+    let (floor, pins) = world.scheduler.needs();
+    (
+        floor,
+        pins.into_iter().map(|pin| (pin.start, pin.end)).collect(),
+    )
+}
+
+#[test]
+fn the_floor_is_the_webhook_furthest_behind_and_open_batches_are_pins() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    assert_eq!(needs(&world), (0, vec![]));
+    world.push(&[1; 25]);
+    assert_eq!(needs(&world), (10, vec![(0, 10)]));
+    world.answer_all(503);
+    assert_eq!(needs(&world), (20, vec![(0, 10), (10, 20)]));
+    world.answer_all(200);
+    world.answer_all(200);
+    assert_eq!(needs(&world), (25, vec![(0, 10)]));
+}
+
+#[test]
+fn a_webhook_that_wants_nothing_holds_nothing() {
+    let mut world = World::one(pace());
+    world.push(&[2; 100]);
+    assert_eq!(needs(&world), (100, vec![]));
+}
+
+#[test]
+fn dead_letters_are_held_until_their_time_is_over() {
+    let mut world = World::one(pace());
+    world.push(&[1]);
+    world.answer_all(413);
+    world.push(&[2]);
+    world.pass(S(7 * 24 * 3600));
+    world.scheduler.tidy(world.now);
+    assert_eq!(needs(&world), (2, vec![(0, 1)]));
+    world.pass(S(1));
+    world.scheduler.tidy(world.now);
+    assert_eq!(needs(&world), (2, vec![]));
+    assert_eq!(world.books(1).dead, 1, "still counted");
+}
+
+#[test]
+fn a_dead_letter_that_is_replayed_keeps_its_id() {
+    let mut world = World::one(pace());
+    world.push(&[1]);
+    let first = world.single();
+    world.answer_all(413);
+    assert!(world.scheduler.replay(first.batch, world.now));
+    world.turn();
+    assert_eq!(world.single().batch, first.batch);
+    assert_eq!(world.single().spans, first.spans);
+    world.answer_all(200);
+    assert_eq!((world.books(1).dead, world.books(1).delivered), (0, 1));
+    assert!(!world.scheduler.replay(first.batch, world.now));
+}
+
+#[test]
+fn under_pressure_dead_letters_go_first() {
+    let mut world = World::one(pace());
+    world.push(&[1]);
+    world.answer_all(413);
+    world.push(&[1; 10]);
+    world.answer_all(503);
+    world.scheduler.relieve(5, world.now);
+    world.turn();
+    assert!(world.dead().is_empty());
+    assert_eq!(
+        world.books(1).pending,
+        10,
+        "what can still be delivered is kept"
+    );
+}
+
+#[test]
+fn under_pressure_a_failing_webhook_gives_up_what_is_in_the_way() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.put(
+        2,
+        1,
+        Pace {
+            in_flight: 1,
+            ..pace()
+        },
+        wants(&[1]),
+    );
+    world.push(&[1; 20]);
+    world.push(&[1; 20]);
+    let failing = world
+        .flying
+        .iter()
+        .find(|attempt| attempt.webhook == hook(1))
+        .cloned();
+    world.answer(&failing.unwrap(), 503);
+    world.scheduler.pause(hook(1), true);
+    world.scheduler.relieve(30, world.now);
+    world.turn();
+    // Events 0 to 9 wait in a batch, 10 to 19 are under way, 20 to 39 are in no batch.
+    assert_eq!(world.dropped(1, Reason::SPACE), 20);
+    assert_eq!(world.books(1).pending, 20);
+    assert_eq!(
+        world.dropped(2, Reason::SPACE),
+        0,
+        "it progresses: the writer waits for it"
+    );
+}

@@ -1,0 +1,535 @@
+//! The deliver thread: the loop that drives the [`Scheduler`].
+//!
+//! One turn: commands, answers, new frames, decisions; then one journal commit, and only behind it
+//! the first bytes of what it speaks of; then what may be forgotten. Where the commit fails nothing
+//! leaves, and the next turn tries again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use uuid::Uuid;
+
+use super::body::LogReader;
+use super::endpoint::{Endpoint, TEST_BATCH};
+use super::handle::{Notice, Snapshot, StopReport};
+use super::retry::{Answer, Ended};
+use super::scheduler::{Attempt, Scheduler};
+use super::settings::{Pace, Settings};
+use crate::http::{Client, Done, Request};
+use crate::journal::{BatchStatus, Journal, Reason};
+use crate::log::Log;
+use crate::route::{Selection, TypeSet};
+use crate::time::{Clock, Instant, Now};
+
+/// Frames routed in one turn at most, so that answers are not kept waiting by a backlog.
+const FRAMES_PER_TURN: u32 = 64;
+
+/// How often the journal is synced while records are written.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How often old letters and history are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the thread waits after a failure of its own before it tries again.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// What others ask of the thread. Every question has its own channel for the answer; who does not
+/// wait any more just drops it.
+pub(super) enum Command {
+    Put {
+        id: Uuid,
+        revision: u32,
+        pace: Pace,
+        selection: Selection,
+        endpoint: Endpoint,
+        reply: Sender<()>,
+    },
+    Delete {
+        id: Uuid,
+        purge: bool,
+        reply: Sender<()>,
+    },
+    Pause {
+        id: Uuid,
+        paused: bool,
+        reply: Sender<()>,
+    },
+    Replay {
+        batch: Uuid,
+        reply: Sender<bool>,
+    },
+    Test {
+        endpoint: Endpoint,
+        body: Vec<u8>,
+        reply: Sender<Done>,
+    },
+    Books {
+        reply: Sender<Snapshot>,
+    },
+    BatchStatus {
+        id: Uuid,
+        limit: usize,
+        reply: Sender<Vec<BatchStatus>>,
+    },
+    Stop {
+        timeout: Duration,
+        reply: Sender<StopReport>,
+    },
+}
+
+pub(super) struct Courier {
+    pub(super) log: Arc<Log>,
+    pub(super) journal: Option<Journal>,
+    pub(super) scheduler: Scheduler,
+    pub(super) settings: Settings,
+    pub(super) client: Client,
+    pub(super) commands: Receiver<Command>,
+    /// By webhook and revision. The highest revision is the one in force.
+    pub(super) endpoints: HashMap<Uuid, Vec<(u32, Arc<Endpoint>)>>,
+    pub(super) wanted: Box<dyn FnMut(&TypeSet) + Send>,
+    pub(super) notice: Box<dyn FnMut(&Notice) + Send>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reader: LogReader,
+    /// Journaled first, then started.
+    pub(super) staged: Vec<(u64, Request)>,
+    pub(super) tests: HashMap<u64, Sender<Done>>,
+    pub(super) next_test: u64,
+    /// Offsets that were given out before the start and are in no frame.
+    pub(super) unsynced: std::ops::Range<u64>,
+    pub(super) rhythm: Rhythm,
+    pub(super) stopping: Option<Stopping>,
+}
+
+/// When what comes round is due next.
+#[derive(Default)]
+pub(super) struct Rhythm {
+    release: Instant,
+    /// Something changed since the log was told what is needed.
+    stale: bool,
+    sync: Option<Instant>,
+    tidy: Instant,
+    held: Instant,
+}
+
+pub(super) struct Stopping {
+    deadline: Instant,
+    in_flight: u32,
+    reply: Sender<StopReport>,
+}
+
+/// Test POSTs have exchange numbers from here on, batches below.
+pub(super) const TESTS_FROM: u64 = 1 << 63;
+
+impl Courier {
+    /// Runs until it is told to stop.
+    pub(super) fn run(mut self) {
+        self.catch_up();
+        let mut done = Vec::new();
+        loop {
+            let now = self.clock.now();
+            for done in done.drain(..) {
+                self.answer(done, now);
+            }
+            self.obey(now);
+            if self.has_ended(now) {
+                return;
+            }
+            let more = self.route(now) | self.refill();
+            if now.mono >= self.rhythm.held {
+                self.scheduler.turn(&mut self.reader, now);
+            }
+            self.relieve(now);
+            self.carry_out(now);
+            self.upkeep(now);
+            let timeout = self.timeout(more);
+            if let Err(error) = self.client.poll(timeout, &*self.clock, &mut done) {
+                self.hold(format!("cannot wait for sockets: {error}"), now);
+            }
+        }
+    }
+
+    /// Routes everything that was there before the start.
+    fn catch_up(&mut self) {
+        let next = self.log.next_offset();
+        while self.scheduler.routed() < next {
+            let now = self.clock.now();
+            let before = self.scheduler.routed();
+            match self.route_frames(u32::MAX, now) {
+                Ok(last_frame) => {
+                    self.unsynced = last_frame.unwrap_or(before)..next;
+                    self.scheduler.routed_to(next);
+                }
+                Err(error) => {
+                    (self.notice)(&Notice::Held {
+                        what: error.to_string(),
+                    });
+                    std::thread::sleep(HOLD);
+                }
+            }
+        }
+    }
+
+    fn route(&mut self, now: Now) -> bool {
+        if self.scheduler.routed() >= self.log.next_offset() {
+            return false;
+        }
+        let before = self.scheduler.routed();
+        self.rhythm.stale = true;
+        if let Err(error) = self.route_frames(FRAMES_PER_TURN, now) {
+            self.hold(error.to_string(), now);
+            return false;
+        }
+        let routed = self.scheduler.routed();
+        routed > before && routed < self.log.next_offset()
+    }
+
+    /// Routes up to `frames` frames; answers the end of the last one.
+    fn route_frames(&mut self, frames: u32, now: Now) -> Result<Option<u64>, crate::log::LogError> {
+        let (mut left, mut end) = (frames, None);
+        let scheduler = &mut self.scheduler;
+        self.log.tables(scheduler.routed(), |table| {
+            let (base, count) = (table.base_offset(), table.count());
+            scheduler.route(
+                base,
+                count,
+                table.written_ms(),
+                |i| table.entry(i),
+                now.mono,
+            );
+            end = Some(base + u64::from(count));
+            left -= 1;
+            left > 0
+        })?;
+        Ok(end)
+    }
+
+    /// Reads tables back for webhooks that lag.
+    fn refill(&mut self) -> bool {
+        let Some(mut pass) = self.scheduler.refill() else {
+            return false;
+        };
+        let (scheduler, mut left, mut whole) = (&mut self.scheduler, FRAMES_PER_TURN, true);
+        let read = self.log.tables(pass.from(), |table| {
+            let (base, count) = (table.base_offset(), table.count());
+            let written_ms = table.written_ms();
+            left -= 1;
+            whole = scheduler.refill_frame(&mut pass, base, count, written_ms, |i| table.entry(i));
+            if whole && left == 0 {
+                whole = false;
+                return false;
+            }
+            whole
+        });
+        match read {
+            Ok(()) => self.scheduler.refilled(pass, whole),
+            Err(error) => {
+                let now = self.clock.now();
+                self.hold(error.to_string(), now);
+            }
+        }
+        true
+    }
+
+    /// Does what was asked.
+    fn obey(&mut self, now: Now) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Put {
+                    id,
+                    revision,
+                    pace,
+                    selection,
+                    endpoint,
+                    reply,
+                } => {
+                    // What was pushed before the change is selected as before it.
+                    self.route_all(now);
+                    let revisions = self.endpoints.entry(id).or_default();
+                    revisions.retain(|(known, _)| *known != revision);
+                    revisions.push((revision, Arc::new(endpoint)));
+                    self.scheduler.put(id, revision, pace, selection);
+                    self.changed(reply);
+                }
+                Command::Delete { id, purge, reply } => {
+                    self.route_all(now);
+                    self.scheduler.delete(id, purge, now);
+                    self.changed(reply);
+                }
+                Command::Pause { id, paused, reply } => {
+                    self.scheduler.pause(id, paused);
+                    tell(&reply, ());
+                }
+                Command::Replay { batch, reply } => {
+                    tell(&reply, self.scheduler.replay(batch, now));
+                }
+                Command::Test {
+                    endpoint,
+                    body,
+                    reply,
+                } => self.test(&endpoint, body, reply, now),
+                Command::Books { reply } => tell(&reply, self.scheduler.snapshot()),
+                Command::BatchStatus { id, limit, reply } => {
+                    tell(
+                        &reply,
+                        self.scheduler.state().batch_status(id, limit, false),
+                    );
+                }
+                Command::Stop { timeout, reply } => {
+                    self.scheduler.stop();
+                    let in_flight = self.scheduler.in_flight() as u32;
+                    let deadline = now.mono.after(timeout);
+                    self.stopping = Some(Stopping {
+                        deadline,
+                        in_flight,
+                        reply,
+                    });
+                }
+            }
+        }
+    }
+
+    fn route_all(&mut self, now: Now) {
+        if let Err(error) = self.route_frames(u32::MAX, now) {
+            self.hold(error.to_string(), now);
+        }
+    }
+
+    fn changed(&mut self, reply: Sender<()>) {
+        (self.wanted)(&self.scheduler.wanted());
+        tell(&reply, ());
+    }
+
+    fn test(&mut self, endpoint: &Endpoint, body: Vec<u8>, reply: Sender<Done>, now: Now) {
+        let deadline = now.mono.after(self.settings.attempt_timeout);
+        let exchange = self.next_test;
+        self.next_test += 1;
+        self.tests.insert(exchange, reply);
+        self.client.start(
+            exchange,
+            endpoint.request(TEST_BATCH, body.into(), deadline),
+            now.mono,
+        );
+    }
+
+    fn answer(&mut self, done: Done, now: Now) {
+        match self.tests.remove(&done.id) {
+            Some(reply) => tell(&reply, done),
+            None => self
+                .scheduler
+                .ended(done.id, &Ended::of(&done, now.unix_ms), now),
+        }
+    }
+
+    /// Gives up what the log needs back.
+    fn relieve(&mut self, now: Now) {
+        if let Some(wanted) = self.log.pressure() {
+            self.scheduler.relieve(wanted, now);
+        }
+    }
+
+    /// Journals what was decided, then does it.
+    fn carry_out(&mut self, now: Now) {
+        loop {
+            let orders = self.scheduler.take_orders();
+            self.rhythm.stale |= !orders.records.is_empty();
+            for record in orders.records {
+                if let Some(journal) = &mut self.journal {
+                    journal.append(&record);
+                    self.rhythm.sync.get_or_insert(now.mono.after(SYNC_EVERY));
+                }
+            }
+            for notice in &orders.notices {
+                (self.notice)(notice);
+            }
+            for exchange in orders.cancels {
+                self.staged.retain(|(staged, _)| *staged != exchange);
+                self.client.cancel(exchange);
+            }
+            if orders.attempts.is_empty() {
+                break;
+            }
+            // A batch with missing events is split, which gives new orders.
+            for attempt in orders.attempts {
+                self.stage(attempt, now);
+            }
+        }
+        self.reader.forget();
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.commit()
+        {
+            return self.hold(error.to_string(), now);
+        }
+        for (exchange, request) in self.staged.drain(..) {
+            self.client.start(exchange, request, now.mono);
+        }
+    }
+
+    fn stage(&mut self, attempt: Attempt, now: Now) {
+        let Attempt {
+            exchange,
+            webhook,
+            revision,
+            batch,
+            spans,
+        } = attempt;
+        let assembled = match self.reader.assemble(&spans) {
+            Ok(assembled) => assembled,
+            Err(error) => {
+                let ended = Ended {
+                    answer: Answer::None { code: "EIO" },
+                    latency_ms: 0,
+                };
+                self.scheduler.ended(exchange, &ended, now);
+                return (self.notice)(&Notice::Held {
+                    what: error.to_string(),
+                });
+            }
+        };
+        if !assembled.missing.is_empty() {
+            let unsynced = |span: &crate::journal::Span| self.unsynced.contains(&span.first);
+            let all_unsynced = assembled.missing.iter().all(unsynced);
+            let reason = if all_unsynced {
+                Reason::LOST_UNSYNCED
+            } else {
+                Reason::DAMAGED
+            };
+            let (missing, reader) = (&assembled.missing, &mut self.reader);
+            return self
+                .scheduler
+                .missing(exchange, missing, reason, reader, now);
+        }
+        let Some(endpoint) = self.endpoint(webhook, revision) else {
+            return;
+        };
+        let deadline = now.mono.after(self.settings.attempt_timeout);
+        self.staged
+            .push((exchange, endpoint.request(batch, assembled.body, deadline)));
+    }
+
+    /// Where a batch goes: where it was formed for, or, where a restart has forgotten that, where the
+    /// webhook sends now.
+    fn endpoint(&self, webhook: Uuid, revision: u32) -> Option<Arc<Endpoint>> {
+        let revisions = self.endpoints.get(&webhook)?;
+        let own = revisions.iter().find(|(known, _)| *known == revision);
+        own.or(revisions.last())
+            .map(|(_, endpoint)| endpoint.clone())
+    }
+
+    /// What comes round by time.
+    fn upkeep(&mut self, now: Now) {
+        if now.mono < self.rhythm.held {
+            return;
+        }
+        if self.rhythm.stale && now.mono >= self.rhythm.release {
+            self.rhythm.stale = false;
+            let (floor, pins) = self.scheduler.needs();
+            self.log.release(floor, &pins);
+            // As often as it costs little.
+            let cost = Duration::from_micros(self.scheduler.needs_cost() as u64);
+            self.rhythm.release = now.mono.after(cost);
+        }
+        if now.mono >= self.rhythm.tidy {
+            self.rhythm.tidy = now.mono.after(TIDY_EVERY);
+            self.scheduler.tidy(now);
+            self.forget_endpoints();
+        }
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let kept = if journal.wants_checkpoint() {
+            journal.checkpoint(self.scheduler.state())
+        } else if self.rhythm.sync.is_some_and(|due| now.mono >= due) {
+            self.rhythm.sync = None;
+            journal.sync()
+        } else {
+            Ok(())
+        };
+        if let Err(error) = kept {
+            self.hold(error.to_string(), now);
+        }
+    }
+
+    /// Forgets endpoints of revisions that no open batch was formed for.
+    fn forget_endpoints(&mut self) {
+        let state = self.scheduler.state();
+        let open: std::collections::HashSet<(Uuid, u32)> = state
+            .batches()
+            .map(|open| (open.start.webhook, open.start.revision))
+            .collect();
+        let known = &self.scheduler;
+        self.endpoints.retain(|webhook, revisions| {
+            let newest = known
+                .knows(*webhook)
+                .then(|| revisions.last().map(|(last, _)| *last));
+            revisions.retain(|(revision, _)| {
+                Some(Some(*revision)) == newest || open.contains(&(*webhook, *revision))
+            });
+            !revisions.is_empty()
+        });
+    }
+
+    /// Something of ours fails: nothing new goes out for a while.
+    fn hold(&mut self, what: String, now: Now) {
+        if now.mono >= self.rhythm.held {
+            (self.notice)(&Notice::Held { what });
+        }
+        self.rhythm.held = now.mono.after(HOLD);
+    }
+
+    fn timeout(&self, more: bool) -> Option<Duration> {
+        let now = self.clock.now().mono;
+        if self.rhythm.held > now {
+            return Some(self.rhythm.held.since(now));
+        }
+        if more || self.scheduler.is_busy() || !self.commands.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let stop = self.stopping.as_ref().map(|stopping| stopping.deadline);
+        let release = self.rhythm.stale.then_some(self.rhythm.release);
+        let timer = self.scheduler.next_timer();
+        let dues = [
+            timer,
+            release,
+            self.rhythm.sync,
+            stop,
+            Some(self.rhythm.tidy),
+        ];
+        dues.into_iter().flatten().min().map(|due| due.since(now))
+    }
+
+    /// Whether it is time to go: nothing is in the air, or there is no time left.
+    fn has_ended(&mut self, now: Now) -> bool {
+        let Some(stopping) = &self.stopping else {
+            return false;
+        };
+        let cut_off = self.scheduler.in_flight() as u32;
+        if cut_off > 0 && now.mono < stopping.deadline {
+            return false;
+        }
+        let finished = stopping.in_flight.saturating_sub(cut_off);
+        let reply = stopping.reply.clone();
+        // An attempt without an outcome goes out again at the next start, so its connection must be
+        // closed before the receiver's answer can be lost.
+        self.staged.clear();
+        self.client.close_idle();
+        self.carry_out(now);
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.sync()
+        {
+            (self.notice)(&Notice::Held {
+                what: error.to_string(),
+            });
+        }
+        let (floor, pins) = self.scheduler.needs();
+        self.log.release(floor, &pins);
+        tell(&reply, StopReport { finished, cut_off });
+        true
+    }
+}
+
+/// Answers a question. Who asked may have stopped waiting, which is theirs to decide.
+fn tell<T>(reply: &Sender<T>, answer: T) {
+    let _ = reply.send(answer);
+}
