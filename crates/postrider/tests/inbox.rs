@@ -248,8 +248,14 @@ fn a_file_is_deleted_only_when_the_position_behind_it_is_durable() {
     taker.committed(&[]).unwrap();
     taker.committed(&early.positions).unwrap();
     assert!(file.exists());
+    assert!(taker.deleted().is_empty());
     taker.committed(&late.positions).unwrap();
     assert!(!file.exists());
+    let gone = late.positions[0].0;
+    assert_eq!(taker.deleted(), [gone]);
+    // A restart before the log could forget it says so again.
+    let mut again = data.taker_from(&late.positions, TakerConfig::default());
+    assert_eq!(again.deleted(), [gone]);
     // A writer that had it open goes on.
     append(&mut writer, "three").unwrap();
     assert_eq!(texts(&mut taker), ["three"]);

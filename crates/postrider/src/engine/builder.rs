@@ -229,7 +229,9 @@ impl Builder {
             drain,
             log: log_writer,
             inbox: taker.map(|(_, taker)| taker),
-            unsynced: VecDeque::new(),
+            // What the log remembers of the inbox counts once it is synced.
+            unsynced: VecDeque::from([(log.next_offset(), recovery.inbox_positions.clone())]),
+            looked: clock.now().mono,
         };
         let ends = Ends {
             lock,

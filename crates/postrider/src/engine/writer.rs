@@ -11,6 +11,7 @@ use crate::event::{Entry, TypeId, type_of_text};
 use crate::inbox::Taker;
 use crate::log::{FRAME_BYTES, FrameBuilder, LogError, LogWriter};
 use crate::queue::Drain;
+use crate::time::Instant;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -30,6 +31,8 @@ pub(crate) struct Writer {
     pub(crate) inbox: Option<Taker>,
     /// Inbox positions in frames that are not synced yet, with the offset behind the frame.
     pub(crate) unsynced: VecDeque<(u64, Vec<(u64, u64)>)>,
+    /// When an idle writer last looked at the inbox.
+    pub(crate) looked: Instant,
 }
 
 impl Writer {
@@ -38,9 +41,14 @@ impl Writer {
         let mut frame = self.log.frame();
         loop {
             let stopping = self.shared.stopping.load(Ordering::Acquire);
+            // A queue that is never empty must not starve the inbox.
+            let share = match self.shared.inbox_changed.load(Ordering::Acquire) {
+                true => FRAME_BYTES / 2,
+                false => FRAME_BYTES,
+            };
             let drained = self
                 .drain
-                .drain(FRAME_BYTES, |entry, text| frame.push(entry, text));
+                .drain(share, |entry, text| frame.push(entry, text));
             let positions = self.take_inbox(&mut frame);
             if !frame.is_empty() || !positions.is_empty() {
                 if !self.append(&mut frame, positions) {
@@ -58,8 +66,8 @@ impl Writer {
         self.shared.drained.nudge();
     }
 
-    fn sleep(&self) {
-        let shared = &self.shared;
+    fn sleep(&mut self) {
+        let shared = self.shared.clone();
         let looks = if self.inbox.is_some() {
             INBOX_LOOK
         } else {
@@ -70,6 +78,11 @@ impl Writer {
                 || shared.inbox_changed.load(Ordering::Acquire)
                 || self.oldest_is_synced()
         });
+        let now = shared.clock.now().mono;
+        if now.since(self.looked) >= INBOX_LOOK {
+            self.looked = now;
+            shared.inbox_changed.store(true, Ordering::Release);
+        }
     }
 
     /// Appends until it succeeds; false when the log is poisoned or the engine's close ran out of time.
@@ -146,6 +159,9 @@ impl Writer {
                 if taken.more {
                     shared.inbox_changed.store(true, Ordering::Release);
                 }
+                for problem in &taken.problems {
+                    shared.say(Severity::Warning, &problem.to_string());
+                }
                 for &(file, position) in &taken.positions {
                     frame.inbox_position(file, position);
                 }
@@ -173,11 +189,10 @@ impl Writer {
             if let Err(e) = taker.committed(&positions) {
                 self.shared.say(Severity::Warning, &e.to_string());
             }
-            let there = taker.positions();
-            for (file, _) in positions {
-                if !there.iter().any(|&(left, _)| left == file) {
-                    self.log.forget_inbox(file);
-                }
+        }
+        if let Some(taker) = &mut self.inbox {
+            for file in taker.deleted() {
+                self.log.forget_inbox(file);
             }
         }
     }

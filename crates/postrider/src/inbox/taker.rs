@@ -92,6 +92,8 @@ pub struct Taker {
     recovered: BTreeMap<u64, u64>,
     sources: BTreeMap<u64, Source>,
     refused: BTreeSet<u64>,
+    /// Gone since [`Taker::deleted`] was asked.
+    deleted: Vec<u64>,
     buffer: Vec<u8>,
     stats: TakerStats,
 }
@@ -139,6 +141,7 @@ impl Taker {
             recovered: recovered.iter().copied().collect(),
             sources: BTreeMap::new(),
             refused: BTreeSet::new(),
+            deleted: Vec::new(),
             buffer: Vec::new(),
             stats: TakerStats::default(),
         };
@@ -217,6 +220,11 @@ impl Taker {
             .map_err(|problem| self.place.error(problem))
     }
 
+    /// The files that are gone for good since the last call: their positions need no remembering.
+    pub fn deleted(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.deleted)
+    }
+
     /// Seals the file that is being written, whatever its size; writers go on in a new one.
     ///
     /// # Errors
@@ -244,8 +252,11 @@ impl Taker {
         self.dir.each(|id| {
             there.insert(id);
         })?;
-        // Deleted by someone's hand, untaken events and all.
+        // Deleted by someone's hand, untaken events and all; or before the log could forget it.
+        let gone = self.sources.keys().chain(self.recovered.keys());
+        self.deleted.extend(gone.filter(|id| !there.contains(id)));
         self.sources.retain(|id, _| there.contains(id));
+        self.recovered.retain(|id, _| there.contains(id));
         self.refused.retain(|id| there.contains(id));
         let now = self.clock.now().mono;
         for &id in there.iter().rev() {
@@ -350,6 +361,7 @@ impl Taker {
         self.dir.sync()?;
         for id in done {
             self.sources.remove(&id);
+            self.deleted.push(id);
         }
         Ok(())
     }
