@@ -1,6 +1,5 @@
 //! The configuration as the parts want it.
 
-use super::error::OpenError;
 use crate::config::Config;
 use crate::deliver::{Pace, Retry, Settings};
 use crate::http;
@@ -27,23 +26,24 @@ pub(super) fn deliver(config: &Config) -> Settings {
     }
 }
 
-pub(super) fn http(config: &Config) -> Result<http::Config, OpenError> {
-    let allow = config
-        .http_allow_target()
-        .iter()
-        .map(|allow| allow.to_string().parse())
-        .collect::<Result<_, _>>()
-        .map_err(|e: http::PolicyError| OpenError::Http(e.to_string()))?;
+pub(super) fn http(config: &Config) -> http::Config {
+    let allow = config.http_allow_target().iter().map(|allow| http::Allow {
+        net: allow.network,
+        prefix: allow.prefix,
+        port: allow.port,
+    });
     let ca_file = config.http_ca_file();
     let mut out = http::Config {
         connect_timeout: config.http_connect_timeout(),
         max_connections: config.http_max_connections() as usize,
-        policy: http::Policy { allow },
+        policy: http::Policy {
+            allow: allow.collect(),
+        },
         ca_file: (!ca_file.is_empty()).then(|| ca_file.into()),
         ..http::Config::default()
     };
     if !config.http_user_agent().is_empty() {
         out.user_agent = config.http_user_agent().to_owned();
     }
-    Ok(out)
+    out
 }

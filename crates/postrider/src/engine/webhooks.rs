@@ -20,7 +20,7 @@ impl Engine {
         let webhook = spec.into_webhook(Uuid::new_v4(), shared.clock.now().unix_ms);
         let deliverer = deliverer(self)?;
         test(deliverer, &webhook, TEST_BODY)?;
-        keep(shared, deliverer, &webhook)?;
+        keep(shared, deliverer, None, &webhook)?;
         Ok(webhook)
     }
 
@@ -38,7 +38,7 @@ impl Engine {
         if after.target != before.target {
             test(deliverer, &after, TEST_BODY)?;
         }
-        keep(shared, deliverer, &after)?;
+        keep(shared, deliverer, Some(&before), &after)?;
         Ok(after)
     }
 
@@ -46,6 +46,7 @@ impl Engine {
     /// counted. With `purge`, those formed are dropped too.
     pub fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), WebhookError> {
         let shared = self.shared();
+        let _one_at_a_time = shared.changes.lock();
         if !shared.store.delete_webhook(id)? {
             return Err(WebhookError::NotFound(id));
         }
@@ -120,17 +121,34 @@ fn test(deliverer: &Deliverer, webhook: &Webhook, body: &[u8]) -> Result<TestPos
         .map_err(|e: TestFailure| WebhookError::TestFailed(e))
 }
 
-/// Into the store first: a webhook that was answered for must be there after a crash.
-fn keep(shared: &Shared, deliverer: &Deliverer, webhook: &Webhook) -> Result<(), WebhookError> {
-    shared.store.put_webhook(webhook)?;
-    deliverer.put_webhook(webhook.clone()).map_err(|e| match e {
+/// Into the store first: a webhook that was answered for must be there after a crash. Where the
+/// deliverer refuses it, the store gets back what it had.
+fn keep(
+    shared: &Shared,
+    deliverer: &Deliverer,
+    before: Option<&Webhook>,
+    after: &Webhook,
+) -> Result<(), WebhookError> {
+    shared.store.put_webhook(after)?;
+    let refused = match deliverer.put_webhook(after.clone()) {
+        Ok(()) => return Ok(()),
+        Err(e) => e,
+    };
+    match before {
+        Some(before) => shared.store.put_webhook(before)?,
+        None => {
+            shared.store.delete_webhook(after.id)?;
+        }
+    }
+    Err(match refused {
         PutError::Stopped(e) => stopped(e),
+        PutError::Target(e) => WebhookError::Target(e),
         PutError::UnknownType(name) => WebhookError::Invalid {
             field: "events".to_owned(),
             reason: format!("names '{name}', which is not an event type"),
         },
         other => WebhookError::Invalid {
-            field: "target".to_owned(),
+            field: "custom_headers".to_owned(),
             reason: other.to_string(),
         },
     })
