@@ -10,6 +10,8 @@
 //! Where the kernel refuses such a page (before Linux 4.14), the process id is asked each time.
 
 mod lock;
+#[cfg(test)]
+mod tests;
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
