@@ -1,7 +1,8 @@
 //! The only way for `queue` to atomics and to sleeping, so that loom can stand in for both.
 //!
-//! Under `--cfg postrider_loom` the same names are loom's, a sleep is a condition variable and
-//! deadlines never pass: a lost wake-up shows as a deadlock.
+//! Under `--cfg postrider_loom` the same names are loom's, and a sleep is a condition variable. A
+//! deadline may pass at once there; one at the end of time never does, and a lost wake-up then shows
+//! as a deadlock.
 
 #[cfg(not(postrider_loom))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,6 +11,15 @@ pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::time::Instant;
+
+/// Between two looks at what another thread is about to do.
+#[inline]
+pub(crate) fn spin() {
+    #[cfg(not(postrider_loom))]
+    std::hint::spin_loop();
+    #[cfg(postrider_loom)]
+    loom::thread::yield_now();
+}
 
 /// A figure for people: no order is built on it, so loom need not see it.
 #[derive(Debug, Default)]
@@ -67,7 +77,11 @@ impl Futex {
 
 #[cfg(postrider_loom)]
 impl Futex {
-    pub(crate) fn sleep(&self, expected: u32, _deadline: Option<Instant>) -> bool {
+    pub(crate) fn sleep(&self, expected: u32, deadline: Option<Instant>) -> bool {
+        if deadline.is_some_and(|at| at != Instant(u64::MAX)) {
+            loom::thread::yield_now();
+            return false;
+        }
         let held = self.sleepers.0.lock().unwrap();
         // As the kernel does: the word is compared under the lock that a waker takes.
         if self.word.load(Ordering::Relaxed) == expected {

@@ -34,6 +34,18 @@ impl Bell {
         self.0.sleep(armed.0, deadline)
     }
 
+    /// Takes the announcement back. Only for a bell with one waiter: another's would go with it.
+    pub(super) fn disarm(&self) {
+        self.0.word().fetch_and(!ARMED, Ordering::Relaxed);
+    }
+
+    /// Whether somebody may sleep. It orders nothing: only for those who know by other means that they
+    /// see an `arm` that matters.
+    #[inline]
+    pub(super) fn is_armed(&self) -> bool {
+        self.0.word().load(Ordering::Relaxed) & ARMED != 0
+    }
+
     /// Wakes everyone who armed.
     #[inline]
     pub(super) fn ring(&self) {

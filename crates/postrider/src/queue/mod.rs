@@ -37,7 +37,7 @@ mod watermark;
 mod word;
 
 #[cfg(all(test, postrider_loom))]
-mod loom;
+mod loom_models;
 #[cfg(all(test, not(postrider_loom)))]
 mod stress;
 #[cfg(all(test, not(postrider_loom)))]

@@ -22,16 +22,14 @@ const LAP_SHIFT: u32 = KIND_BITS + BYTES_BITS;
 /// The longest record or padding that a word can tell.
 pub(super) const MAX_BYTES: usize = (1 << BYTES_BITS) - 1;
 
-/// What begins at a granule.
+/// What begins at a granule, once committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(super) enum Kind {
-    /// Nothing yet, and the drain may be asleep until something does.
-    Awaited = 1,
     /// A committed record.
-    Record = 2,
+    Record = 1,
     /// Space that holds nothing: an aborted claim, or the end of a lap too short for the next record.
-    Padding = 3,
+    Padding = 2,
 }
 
 /// The word for `bytes` of `kind` on `lap`.
@@ -47,9 +45,8 @@ pub(super) fn decode(word: u64, lap: u64) -> Option<(Kind, usize)> {
     }
     let bytes = word as usize >> KIND_BITS & MAX_BYTES;
     match word & ((1 << KIND_BITS) - 1) {
-        1 => Some((Kind::Awaited, bytes)),
-        2 => Some((Kind::Record, bytes)),
-        3 => Some((Kind::Padding, bytes)),
+        1 => Some((Kind::Record, bytes)),
+        2 => Some((Kind::Padding, bytes)),
         _ => None,
     }
 }
@@ -67,7 +64,7 @@ mod tests {
     fn a_word_reads_back_on_its_own_lap_only() {
         for lap in [0, 1, 77, (1 << 40) - 1] {
             for bytes in [0, 1, 24, MAX_BYTES] {
-                for kind in [Kind::Awaited, Kind::Record, Kind::Padding] {
+                for kind in [Kind::Record, Kind::Padding] {
                     let word = encode(lap, bytes, kind);
                     assert_eq!(decode(word, lap), Some((kind, bytes)));
                     assert_eq!(decode(word, lap + 1), None);
