@@ -10,12 +10,14 @@
 //! ```
 
 mod body;
+mod carry;
 mod client;
 mod config;
 mod conn;
 mod error;
 mod link;
 mod outgoing;
+mod place;
 mod policy;
 mod request;
 mod resolve;

@@ -1,6 +1,7 @@
 //! The client against receivers on real loopback sockets.
 
 mod connections;
+mod guest;
 mod policy;
 mod support;
 mod timing;

@@ -39,7 +39,7 @@ impl Ca {
     }
 
     /// A client that trusts this authority alone.
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         Client::new(Config {
             ca_file: Some(self.file().to_owned()),
             ..config()
@@ -84,6 +84,20 @@ fn polite(mut stream: Stream) {
     }
 }
 
+/// A receiver for 127.0.0.1 that answers every request.
+pub(super) fn answering(ca: &Ca) -> Receiver {
+    tls_receiver(ca.server("127.0.0.1", |_| {}), polite)
+}
+
+/// A receiver for 127.0.0.1 that reads the head and resets the connection.
+pub(super) fn resetting(ca: &Ca) -> Receiver {
+    tls_receiver(ca.server("127.0.0.1", |_| {}), |mut stream| {
+        if read_head(&mut stream).is_some() {
+            reset(stream.into_inner().sock);
+        }
+    })
+}
+
 fn https(receiver: &Receiver) -> String {
     receiver.url().replace("http:", "https:")
 }
@@ -91,7 +105,7 @@ fn https(receiver: &Receiver) -> String {
 #[test]
 fn a_certificate_of_a_trusted_authority_is_accepted() {
     let ca = Ca::new();
-    let receiver = tls_receiver(ca.server("127.0.0.1", |_| {}), polite);
+    let receiver = answering(&ca);
     let mut client = ca.client();
     for round in 0..3 {
         let done = exchange(&mut client, post(&https(&receiver), body("x")));

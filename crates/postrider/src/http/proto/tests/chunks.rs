@@ -25,7 +25,7 @@ fn chunks_are_joined() {
         200,
         "hello world",
     );
-    let long = "x".repeat(0x1aB);
+    let long = "x".repeat(0x1AB);
     fine(chunked(format!("1aB\r\n{long}\r\n0\r\n\r\n")), 200, &long);
 }
 
