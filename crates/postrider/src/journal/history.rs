@@ -1,6 +1,6 @@
 //! A webhook's closed batches, as far as they are remembered.
 
-use super::state::BatchStatus;
+use super::batch::BatchStatus;
 use crate::time::UnixMillis;
 use std::collections::VecDeque;
 

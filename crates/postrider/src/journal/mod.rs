@@ -21,23 +21,24 @@
 //! synced, renamed, directory synced; the former file becomes the next one's space, so a full disk
 //! stops no acknowledgement. Bytes: `docs/journal-format.md`.
 
+mod batch;
 mod codec;
 mod error;
 mod file;
 mod frames;
 mod history;
+mod listed;
 mod record;
 mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 pub use error::JournalError;
 pub use file::{Journal, Recovered, open};
 pub use record::{BatchStart, Change, Code, Half, Outcome, Reason, Record, Span};
-pub use state::{
-    BatchStatus, Books, DeadLetter, Failure, Imbalance, OpenBatch, State, WebhookState,
-};
+pub use state::{Books, Imbalance, State, WebhookState};
 
 /// The format written by this build.
 pub const VERSION: u32 = 1;

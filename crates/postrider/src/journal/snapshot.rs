@@ -1,8 +1,9 @@
 //! The state as records of a checkpoint, and back.
 
+use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 use super::codec::{In, Out};
 use super::frames::Frames;
-use super::state::{BatchStatus, Books, DeadLetter, Failure, OpenBatch, State, WebhookState};
+use super::state::{Books, State, WebhookState};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 

@@ -1,9 +1,12 @@
 //! What the records add up to: one function, for the running deliverer and for recovery.
 
+use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 use super::history::History;
-use super::record::{BatchStart, Change, Code, Half, Outcome, Reason, Record};
+use super::listed::Listed;
+use super::record::{BatchStart, Change, Code, Outcome, Reason, Record};
 use crate::time::UnixMillis;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A webhook's events, every one in exactly one place:
@@ -60,172 +63,6 @@ pub struct WebhookState {
     /// When an attempt last failed.
     pub last_failure_ms: Option<UnixMillis>,
     pub(super) history: History,
-}
-
-/// How a batch's last attempt failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// When.
-    pub at_ms: UnixMillis,
-    /// The HTTP status, when a complete answer came.
-    pub status: Option<u16>,
-    /// The error's code.
-    pub code: Code,
-    /// Milliseconds.
-    pub latency_ms: u32,
-}
-
-/// A batch without an end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenBatch {
-    /// As it was formed.
-    pub start: BatchStart,
-    /// Attempts begun, since the replay if it was replayed.
-    pub attempts: u32,
-    /// Attempts failed, likewise.
-    pub failed: u32,
-    /// True while the last attempt has no outcome: after a crash it goes out again.
-    pub in_flight: bool,
-    /// Its last failure.
-    pub failure: Option<Failure>,
-    /// When the next attempt is due; 0: at once.
-    pub next_at_ms: UnixMillis,
-    /// Where its age begins: its youngest event's writing, or its replay.
-    pub age_from_ms: UnixMillis,
-    /// Attempts that ended in a complete 400 or 422.
-    pub refused: u32,
-    /// True while every attempt that ended did so in a complete 400, 413 or 422: it may be split.
-    pub only_refused: bool,
-}
-
-impl OpenBatch {
-    fn new(start: BatchStart, age_from_ms: UnixMillis) -> OpenBatch {
-        OpenBatch {
-            start,
-            attempts: 0,
-            failed: 0,
-            in_flight: false,
-            failure: None,
-            next_at_ms: 0,
-            age_from_ms,
-            refused: 0,
-            only_refused: true,
-        }
-    }
-
-    fn half(&self, half: &Half, at_ms: UnixMillis) -> OpenBatch {
-        let start = BatchStart {
-            batch: half.batch,
-            spans: half.spans.clone(),
-            events: half.events,
-            bytes: half.bytes,
-            formed_ms: at_ms,
-            ..self.start.clone()
-        };
-        OpenBatch::new(start, self.age_from_ms)
-    }
-
-    fn events(&self) -> u64 {
-        self.start.events.into()
-    }
-}
-
-/// A batch given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// As it was formed.
-    pub start: BatchStart,
-    /// Why.
-    pub reason: Reason,
-    /// When.
-    pub dead_ms: UnixMillis,
-    /// Attempts made.
-    pub attempts: u32,
-    /// Its last failure.
-    pub failure: Option<Failure>,
-}
-
-/// One line of a webhook's batch history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BatchStatus {
-    /// The batch.
-    pub batch: Uuid,
-    /// When its last attempt ended.
-    pub at_ms: UnixMillis,
-    /// Failed attempts.
-    pub failed: u32,
-    /// Events in it.
-    pub events: u32,
-    /// The last HTTP status.
-    pub status: Option<u16>,
-    /// The last failure's code; empty when delivered.
-    pub code: Code,
-    /// The last attempt's latency, milliseconds.
-    pub latency_ms: u32,
-    /// True when it arrived.
-    pub delivered: bool,
-}
-
-impl BatchStatus {
-    /// Of a batch that failed at least once.
-    fn failing(batch: &OpenBatch) -> Option<BatchStatus> {
-        let failure = batch.failure.clone()?;
-        Some(BatchStatus {
-            batch: batch.start.batch,
-            at_ms: failure.at_ms,
-            failed: batch.failed,
-            events: batch.start.events,
-            status: failure.status,
-            code: failure.code,
-            latency_ms: failure.latency_ms,
-            delivered: false,
-        })
-    }
-}
-
-/// Things found by id and listed by a number, such as an offset or a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listed<T> {
-    by_number: BTreeMap<(u64, Uuid), T>,
-    numbers: HashMap<Uuid, u64>,
-}
-
-impl<T> Default for Listed<T> {
-    fn default() -> Self {
-        Listed {
-            by_number: BTreeMap::new(),
-            numbers: HashMap::new(),
-        }
-    }
-}
-
-impl<T> Listed<T> {
-    fn insert(&mut self, number: u64, id: Uuid, value: T) {
-        self.numbers.insert(id, number);
-        self.by_number.insert((number, id), value);
-    }
-
-    fn get(&self, id: Uuid) -> Option<&T> {
-        self.by_number.get(&(*self.numbers.get(&id)?, id))
-    }
-
-    fn get_mut(&mut self, id: Uuid) -> Option<&mut T> {
-        self.by_number.get_mut(&(*self.numbers.get(&id)?, id))
-    }
-
-    fn remove(&mut self, id: Uuid) -> Option<T> {
-        self.by_number.remove(&(self.numbers.remove(&id)?, id))
-    }
-
-    fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        self.by_number.retain(|_, value| keep(value));
-        self.numbers
-            .retain(|&id, &mut number| self.by_number.contains_key(&(number, id)));
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.by_number.values()
-    }
 }
 
 /// What the journal's records add up to.
@@ -495,7 +332,7 @@ impl State {
             .chain(known.history.retried().cloned())
             .chain(known.history.first_tries().filter(|_| first_tries).cloned())
             .collect();
-        all.sort_by(|a, b| b.at_ms.cmp(&a.at_ms));
+        all.sort_by_key(|status| Reverse(status.at_ms));
         all.truncate(limit);
         all
     }

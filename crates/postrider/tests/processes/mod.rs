@@ -18,10 +18,8 @@ pub(crate) struct Child {
 pub(crate) fn fork(run: impl FnOnce(&mut File)) -> Child {
     let mut ends = [0; 2];
     // SAFETY: the array has room for two descriptors.
-    assert_eq!(
-        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
-        0
-    );
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0);
     // SAFETY: the child uses no lock of this process but the allocator's, which the C library makes
     // fork-safe, and ends by `_exit`.
     match unsafe { libc::fork() } {

@@ -1,0 +1,182 @@
+//! Files: damage, checkpoints, full and broken disks.
+
+use super::disk::Disk;
+use super::*;
+
+#[test]
+fn a_batch_without_outcome_comes_back_as_it_was() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    let spans = vec![span(10, 3), span(20, 1), span(u64::MAX - 9, 4)];
+    let records = [
+        start(1, 1, spans.clone()),
+        Record::Attempt {
+            batch: id(1),
+            number: 1,
+            at_ms: 70,
+        },
+        outcome(1, 80, failed(503)),
+        Record::Attempt {
+            batch: id(1),
+            number: 2,
+            at_ms: 1080,
+        },
+    ];
+    records.iter().for_each(|record| journal.append(record));
+    journal.commit().unwrap();
+
+    let (_, recovered) = disk.open();
+    let batch = recovered.state.batch(id(1)).expect("it is open");
+    assert_eq!(batch.start.spans, spans);
+    assert_eq!((batch.start.events, batch.start.bytes), (8, 1000));
+    assert_eq!(
+        (batch.attempts, batch.failed, batch.in_flight),
+        (2, 1, true)
+    );
+    assert_eq!(batch.next_at_ms, 1080);
+    assert_eq!(batch.age_from_ms, 50);
+    assert!(!batch.only_refused);
+    assert_eq!(recovered.state.next_offset(), u64::MAX - 5);
+    assert_eq!(recovered.state, state_of(&records));
+}
+
+#[test]
+fn a_damaged_record_costs_itself_alone() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    let records: Vec<Record> = (0..3).map(|n| start(n, n, vec![span(n, 1)])).collect();
+    let mut middle = 0..0;
+    for (n, record) in records.iter().enumerate() {
+        let from = journal_len(&disk);
+        journal.append(record);
+        journal.commit().unwrap();
+        if n == 1 {
+            middle = from..journal_len(&disk);
+        }
+    }
+    for at in middle {
+        disk.with_journal(|bytes| bytes[at] ^= 0x40);
+        let (_, recovered) = disk.open();
+        // Padding is nobody's.
+        if recovered.holes != 0 {
+            let left = [records[0].clone(), records[2].clone()];
+            assert_eq!(recovered.state, state_of(&left), "byte {at}");
+        } else {
+            assert_eq!(recovered.state, state_of(&records), "byte {at}");
+        }
+        disk.with_journal(|bytes| bytes[at] ^= 0x40);
+    }
+}
+
+fn journal_len(disk: &Disk) -> usize {
+    let mut len = 0;
+    disk.with_journal(|bytes| len = bytes.len());
+    len
+}
+
+#[test]
+fn a_former_life_of_the_file_is_not_read() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    for n in 0..50 {
+        journal.append(&start(n, 1, vec![span(n, 1)]));
+    }
+    journal.commit().unwrap();
+    // Twice: the second one is written over the file that holds the 50 records.
+    let state = state_of(&[start(77, 2, vec![span(100, 1)])]);
+    journal.checkpoint(&state).unwrap();
+    journal.checkpoint(&state).unwrap();
+    let (_, recovered) = disk.open();
+    assert_eq!((recovered.state, recovered.holes), (state, 0));
+}
+
+#[test]
+fn a_checkpoint_that_lost_a_piece_says_so() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    let state = state_of(&[start(1, 1, vec![span(0, 1)]), start(2, 2, vec![span(1, 1)])]);
+    journal.checkpoint(&state).unwrap();
+    disk.with_journal(|bytes| bytes[frames::HEADER_BYTES + 60] ^= 1);
+    assert!(disk.open().1.checkpoint_damaged);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_goes_on_when_there_is_space() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    let records = [start(1, 1, vec![span(0, 1)]), start(2, 1, vec![span(1, 1)])];
+    journal.append(&records[0]);
+    disk.0.lock().unwrap().full = Some(9);
+    assert!(matches!(journal.commit(), Err(JournalError::Io { .. })));
+    assert!(matches!(
+        journal.checkpoint(&State::default()),
+        Err(JournalError::Io { .. })
+    ));
+    assert_eq!(disk.open().1.state, State::default());
+    disk.0.lock().unwrap().full = None;
+    journal.append(&records[1]);
+    journal.commit().unwrap();
+    assert_eq!(disk.open().1.state, state_of(&records));
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_recorded_until_it_is_reopened() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    disk.0.lock().unwrap().sync_fails = true;
+    assert!(matches!(journal.sync(), Err(JournalError::Io { .. })));
+    disk.0.lock().unwrap().sync_fails = false;
+    journal.append(&start(1, 1, vec![span(0, 1)]));
+    assert!(matches!(journal.commit(), Err(JournalError::Poisoned)));
+    assert!(matches!(journal.sync(), Err(JournalError::Poisoned)));
+    assert!(matches!(
+        journal.checkpoint(&State::default()),
+        Err(JournalError::Poisoned)
+    ));
+    let (mut journal, _) = disk.open();
+    journal.append(&start(1, 1, vec![span(0, 1)]));
+    journal.commit().unwrap();
+}
+
+#[test]
+fn a_later_version_is_refused_by_name() {
+    let disk = Disk::default();
+    drop(disk.open());
+    disk.with_journal(|bytes| bytes[8] = 2);
+    let error = disk.try_open().unwrap_err();
+    assert!(matches!(error, JournalError::NewerVersion { found: 2, .. }));
+    assert!(
+        error.to_string().contains("0000000000000001.jnl"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_damaged_header_is_said_and_nothing_is_overwritten() {
+    let disk = Disk::default();
+    drop(disk.open());
+    let before = disk.ops();
+    disk.with_journal(|bytes| bytes[20] ^= 1);
+    assert!(matches!(disk.try_open(), Err(JournalError::Damaged { .. })));
+    assert_eq!(disk.ops(), before);
+}
+
+#[test]
+fn a_checkpoint_is_wanted_when_records_outgrow_it() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    let mut state = State::default();
+    let mut n = 0;
+    while !journal.wants_checkpoint() {
+        assert!(n < 100_000, "never wanted");
+        for record in [start(n, 1, vec![span(n, 1)]), outcome(n, n, OK)] {
+            journal.append(&record);
+            state.apply(&record);
+        }
+        journal.commit().unwrap();
+        n += 1;
+    }
+    journal.checkpoint(&state).unwrap();
+    assert!(!journal.wants_checkpoint());
+    assert_eq!(disk.open().1.state, state);
+}
