@@ -2,6 +2,8 @@
 //! test can lose unsynced writes, tear one, or answer ENOSPC where it likes.
 
 mod real;
+#[cfg(test)]
+pub(crate) mod sim;
 
 pub use real::RealFs;
 pub(crate) use real::above_stdio;

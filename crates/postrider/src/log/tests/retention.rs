@@ -1,6 +1,7 @@
 //! What is kept, freed and recycled on disk.
 
 use super::*;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Appends until there are `n` segments; answers the next offset.
 fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
@@ -154,9 +155,11 @@ fn the_house_is_kept_by_a_thread_until_the_writer_goes() {
         let keeper = scope.spawn(|| log.keep_house(|e| panic!("{e}")));
         let next = fill(&mut writer, &log, 0, 3);
         log.release(next, &[]);
-        while log.stats().recycled == 0 || rig.files("seg").len() > 1 {
-            std::thread::yield_now();
+        let mut state = log.state();
+        while log.counters.recycled.load(Relaxed) == 0 {
+            state = log.room.wait(state).unwrap();
         }
+        drop(state);
         drop(writer);
         keeper.join().unwrap();
     });

@@ -15,7 +15,7 @@ fn readers_see_every_event_once_and_in_order_while_the_writer_writes() {
         let positions = [AtomicU64::new(0), AtomicU64::new(0)];
         std::thread::scope(|scope| {
             scope.spawn(|| log.keep_house(|e| panic!("{e}")));
-            for (i, position) in positions.iter().enumerate() {
+            let readers = [0, 1].map(|i| {
                 let (log, positions) = (&log, &positions);
                 scope.spawn(move || {
                     let mut next = 0;
@@ -32,12 +32,12 @@ fn readers_see_every_event_once_and_in_order_while_the_writer_writes() {
                                 }
                             }
                         }
-                        position.store(next, Ordering::SeqCst);
+                        positions[i].store(next, Ordering::SeqCst);
                         let floor = positions.iter().map(|p| p.load(Ordering::SeqCst)).min();
                         log.release(floor.unwrap(), &[]);
                     }
-                });
-            }
+                })
+            });
             let mut next = 0;
             while next < EVENTS {
                 let count = (next % 977 + 1).min(EVENTS - next);
@@ -46,10 +46,8 @@ fn readers_see_every_event_once_and_in_order_while_the_writer_writes() {
             }
             let synced = log.sync().unwrap();
             assert_eq!(synced, EVENTS);
-            for position in &positions {
-                while position.load(Ordering::SeqCst) < EVENTS {
-                    std::thread::yield_now();
-                }
+            for reader in readers {
+                reader.join().unwrap();
             }
             drop(writer);
         });
