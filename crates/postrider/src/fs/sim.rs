@@ -16,7 +16,7 @@ const SECTOR: usize = 512;
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     /// Opening or creating a file.
     Open,
     /// Reading.
@@ -39,7 +39,7 @@ pub enum Op {
 
 /// The simulated file system; clones are the same one.
 #[derive(Clone)]
-pub struct SimFs(Arc<Mutex<State>>);
+pub(crate) struct SimFs(Arc<Mutex<State>>);
 
 struct State {
     inodes: Vec<Inode>,
@@ -90,7 +90,7 @@ struct SimFile {
 
 impl SimFs {
     /// An empty file system whose chances follow from `seed`.
-    pub fn new(seed: u64) -> SimFs {
+    pub(crate) fn new(seed: u64) -> SimFs {
         SimFs(Arc::new(Mutex::new(State {
             inodes: Vec::new(),
             names: BTreeMap::new(),
@@ -105,24 +105,24 @@ impl SimFs {
     }
 
     /// Fails an `op` with `error`, once, after so many that work.
-    pub fn fail(&self, op: Op, after: usize, error: io::ErrorKind) {
+    pub(crate) fn fail(&self, op: Op, after: usize, error: io::ErrorKind) {
         self.state().faults.push(Fault { op, after, error });
     }
 
     /// Gives all files together so many bytes; more is ENOSPC.
-    pub fn set_capacity(&self, bytes: usize) {
+    pub(crate) fn set_capacity(&self, bytes: usize) {
         self.state().capacity = bytes;
     }
 
     /// The process is gone, the machine goes on.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let mut state = self.state();
         state.life += 1;
         state.faults.clear();
     }
 
     /// The machine is gone.
-    pub fn power_cut(&self) {
+    pub(crate) fn power_cut(&self) {
         let mut state = self.state();
         state.life += 1;
         state.faults.clear();
@@ -159,14 +159,6 @@ impl SimFs {
             inode.durable = data.clone();
             inode.now = data;
         }
-    }
-
-    /// Changes a file as a failing disk does.
-    pub fn corrupt(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut state = self.state();
-        let inode = state.names[path];
-        change(&mut state.inodes[inode].now);
-        state.inodes[inode].durable = state.inodes[inode].now.clone();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
