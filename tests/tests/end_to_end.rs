@@ -44,10 +44,7 @@ fn wait_books(
         if stats.books.webhooks.get(&id).is_some_and(&done) {
             return;
         }
-        assert!(
-            Instant::now() < deadline,
-            "not {what} in time: {stats:?}"
-        );
+        assert!(Instant::now() < deadline, "not {what} in time: {stats:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

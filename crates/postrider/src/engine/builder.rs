@@ -141,7 +141,7 @@ impl Builder {
             log_config(&config, dir.as_deref(), &fs, &clock),
             state.next_offset(),
         )?;
-        if recovery.holes > 0 || recovery.damaged_frames > 0 || recovery.damaged > 0 {
+        if recovery.is_damaged() {
             say(
                 Severity::Warning,
                 &format!("log: recovered with damage: {recovery:?}"),
@@ -247,6 +247,12 @@ impl Builder {
             let body = move || sync::run(&shared);
             ends.sync = Some(thread::spawn("postrider-sync", body).map_err(spawn_failed)?);
         }
+        ends.keeper = Some({
+            let shared = shared.clone();
+            let complain = move |e: &log::LogError| shared.say(Severity::Error, &e.to_string());
+            thread::spawn("postrider-log", move || log.keep_house(complain))
+                .map_err(spawn_failed)?
+        });
         if let Some(watch) = watch {
             let body = move || watch_inbox(&watch, &shared);
             ends.watcher = Some(thread::spawn("postrider-watch", body).map_err(spawn_failed)?);

@@ -31,6 +31,8 @@ pub(super) struct Ends {
     pub(super) writer: Option<JoinHandle<()>>,
     pub(super) sync: Option<JoinHandle<()>>,
     pub(super) watcher: Option<JoinHandle<()>>,
+    /// The log's housekeeping; it ends when the writer has.
+    pub(super) keeper: Option<JoinHandle<()>>,
     pub(super) lock: Option<DirLock>,
 }
 
@@ -97,6 +99,7 @@ impl Live {
         shared.syncs.stop();
         join(ends.sync);
         join(ends.watcher);
+        join(ends.keeper);
         if let Some(e) = shared.log.failed() {
             result = Err(CloseError::Storage(e.to_string()));
         }
