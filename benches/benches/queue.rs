@@ -2,6 +2,9 @@
 //!
 //! - `push`: what a producer pays, alone: claim, copy, commit. The records are taken out again off the
 //!   clock, a few at a time, so the ring's memory is as cold as it is in use.
+//! - `spaced`: the same between other work, as in a program that has more to do than push; subtract
+//!   `spaced/work alone`.
+//! - `copy`: the payload copied into as much memory: what no queue can beat.
 //! - `through/N`: N producers and one consumer, from the first push to the last record taken. Every
 //!   consumer copies the payload once more, into a buffer, as the writer does. Producers that find no
 //!   space wait, each queue in its own way.
@@ -13,7 +16,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use crossbeam_queue::ArrayQueue;
 use postrider::event::Entry;
 use postrider::queue::{Drain, FullPolicy, Queue, queue};
@@ -44,9 +47,9 @@ struct Sink {
 }
 
 impl Sink {
-    fn new() -> Sink {
+    fn of(bytes: usize) -> Sink {
         Sink {
-            buffer: vec![0; 1 << 20],
+            buffer: vec![0; bytes],
             at: 0,
         }
     }
@@ -154,16 +157,31 @@ impl Carrier for mpsc::SyncSender<Payload> {
     fn wait(&self, _: &mut Self::Consumer) {}
 }
 
-/// The time of `records` pushes by this thread.
-fn push_alone<C: Carrier>(carrier: &C, consumer: &mut C::Consumer, records: u64) -> Duration {
+/// Work that touches no memory: about 160 ns.
+fn work() {
+    let mut x = black_box(1u64);
+    for _ in 0..150 {
+        x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(7);
+    }
+    black_box(x);
+}
+
+/// The time of `records` pushes by this thread, each after `before`.
+fn push_alone<C: Carrier>(
+    carrier: &C,
+    consumer: &mut C::Consumer,
+    records: u64,
+    before: impl Fn(),
+) -> Duration {
     let payload = black_box([b'x'; PAYLOAD]);
-    let mut sink = Sink::new();
+    let mut sink = Sink::of(1 << 20);
     let mut spent = Duration::ZERO;
     let mut left = records;
     while left > 0 {
         let run = left.min(RUN);
         let start = Instant::now();
         for _ in 0..run {
+            before();
             carrier.push(&payload);
         }
         spent += start.elapsed();
@@ -183,7 +201,7 @@ fn through<C: Carrier>(
     producers: u64,
     records: u64,
 ) -> Duration {
-    let mut sink = Sink::new();
+    let mut sink = Sink::of(1 << 20);
     thread::scope(|scope| {
         let start = Instant::now();
         for producer in 0..producers {
@@ -212,17 +230,18 @@ fn measure<C: Carrier>(
     carrier: &C,
     mut consumer: C::Consumer,
 ) {
-    let set = |group: &mut BenchmarkGroup<'_, WallTime>| {
-        group.throughput(Throughput::Elements(1));
-    };
     let mut group = criterion.benchmark_group("push");
-    set(&mut group);
     group.bench_function(name, |bencher| {
-        bencher.iter_custom(|records| push_alone(carrier, &mut consumer, records));
+        bencher.iter_custom(|records| push_alone(carrier, &mut consumer, records, || ()));
+    });
+    group.finish();
+    let mut group = criterion.benchmark_group("spaced");
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|records| push_alone(carrier, &mut consumer, records, work));
     });
     group.finish();
     let mut group = criterion.benchmark_group("through");
-    set(&mut group);
+    group.throughput(Throughput::Elements(1));
     for producers in [1, 2, 4] {
         group.bench_function(BenchmarkId::new(name, producers), |bencher| {
             bencher.iter_custom(|records| through(carrier, &mut consumer, producers, records));
@@ -233,6 +252,12 @@ fn measure<C: Carrier>(
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    criterion.bench_function("spaced/work alone", |bencher| bencher.iter(work));
+    criterion.bench_function("copy", |bencher| {
+        let payload = black_box([b'x'; PAYLOAD]);
+        let mut memory = Sink::of(CAPACITY);
+        bencher.iter(|| memory.put(black_box(&payload)));
+    });
     let (ours, drain) = queue(CAPACITY).expect("memory for a queue");
     measure(&mut criterion, "postrider", &*ours, drain);
     let array = ArrayQueue::<Payload>::new(SLOTS);
