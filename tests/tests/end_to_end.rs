@@ -116,7 +116,7 @@ fn two_million_events_from_four_threads_arrive_exactly_once() {
             if post.body == br#"[{"msys":{}}]"# {
                 return Reply::Status(200);
             }
-            let mut fault = |text: String| faults.lock().unwrap().push(text);
+            let fault = |text: String| faults.lock().unwrap().push(text);
             if batches
                 .lock()
                 .unwrap()

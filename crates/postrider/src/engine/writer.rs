@@ -50,14 +50,17 @@ impl Writer {
                 .drain
                 .drain(share, |entry, text| frame.push(entry, text));
             let positions = self.take_inbox(&mut frame);
-            if !frame.is_empty() || !positions.is_empty() {
-                if !self.append(&mut frame, positions) {
+            let idle = frame.is_empty() && positions.is_empty();
+            if !idle && !self.append(&mut frame, positions) {
+                break;
+            }
+            self.shared.drained.advance(drained.position);
+            if idle {
+                // A claim that is still being filled may hide records behind it.
+                let abandon = self.shared.abandon.load(Ordering::Acquire);
+                if stopping && (abandon || drained.position >= self.shared.queue.position()) {
                     break;
                 }
-                self.shared.drained.advance(drained.position);
-            } else if stopping {
-                break;
-            } else {
                 self.sleep();
             }
             self.delete_synced();
@@ -73,8 +76,10 @@ impl Writer {
         } else {
             Duration::MAX
         };
+        let stopping = shared.stopping.load(Ordering::Acquire);
+        let looks = if stopping { RETRY } else { looks };
         self.drain.sleep(looks, || {
-            shared.stopping.load(Ordering::Acquire)
+            shared.stopping.load(Ordering::Acquire) != stopping
                 || shared.inbox_changed.load(Ordering::Acquire)
                 || self.oldest_is_synced()
         });

@@ -203,13 +203,4 @@ mod tests {
             assert_eq!(std::fs::read(&name).unwrap(), bytes, "{name}");
         }
     }
-
-    /// Run by hand when a new version needs fixtures of its own.
-    #[test]
-    #[ignore = "writes the fixtures"]
-    fn write_the_fixtures() {
-        for (id, bytes) in fixtures() {
-            std::fs::write(format!("{FIXTURES}{id:016x}.inbox"), bytes).unwrap();
-        }
-    }
 }

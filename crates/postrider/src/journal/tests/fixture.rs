@@ -161,10 +161,3 @@ fn version_1_is_read() {
     assert_eq!((again.holes, again.state.strays()), (0, 1));
     assert_eq!(again.state.batch(id(2)), wanted.batch(id(2)));
 }
-
-/// Run by hand when a new version needs fixtures of its own.
-#[test]
-#[ignore = "writes the fixture"]
-fn write_the_fixture() {
-    std::fs::write(FIXTURE, fixture()).unwrap();
-}
