@@ -66,6 +66,8 @@ struct Model {
     webhooks: BTreeMap<u8, (u32, Pace, Selection)>,
     /// Ids never come back.
     deleted: BTreeSet<u8>,
+    /// Per webhook, the events that it wanted while it was there.
+    wanted: BTreeMap<Uuid, u64>,
     /// Per batch id, its events: they never change.
     batches: HashMap<Uuid, (Uuid, Vec<Span>)>,
     /// Per webhook and offset: batches accepted that held it.
@@ -102,7 +104,13 @@ fn play(world: &mut World, model: &mut Model, step: Step, runs: usize) {
         (!world.flying.is_empty()).then(|| world.flying[which % world.flying.len()].clone())
     };
     match step {
-        Step::Push(types) => world.push(&types),
+        Step::Push(types) => {
+            for (n, (_, _, selection)) in &model.webhooks {
+                let wanted = types.iter().filter(|t| selection.wants(**t, 0)).count();
+                *model.wanted.entry(hook(*n)).or_default() += wanted as u64;
+            }
+            world.push(&types);
+        }
         Step::Answer { which, status } => {
             if let Some(attempt) = pick(world, which) {
                 if status == 200 {
@@ -221,6 +229,7 @@ proptest! {
         for (id, books) in world.scheduler.snapshot().webhooks {
             prop_assert!(books.balanced());
             prop_assert_eq!(books.pending, 0);
+            prop_assert_eq!(books.accepted, model.wanted.get(&id).copied().unwrap_or(0));
             let received = model.received.iter().filter(|((webhook, _), _)| *webhook == id);
             // Each event came under one id, and what is dead never came.
             for ((_, offset), batches) in received.clone() {
