@@ -2,7 +2,9 @@
 //! variable-length distances, texts behind one byte of length. Reading believes nothing: what
 //! doesn't fit to the last byte is no record.
 
-use super::record::{BatchStart, Change, Code, Half, Outcome, Reason, Record, Span, clip};
+use super::record::{
+    Accounts, Asked, BatchStart, Change, Code, Half, Outcome, Reason, Record, Span, clip,
+};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -19,6 +21,7 @@ pub(super) mod kind {
     pub(in super::super) const DROPPED: u8 = 9;
     pub(in super::super) const FLOOR: u8 = 10;
     pub(in super::super) const WEBHOOK: u8 = 11;
+    pub(in super::super) const SELECTED: u8 = 12;
 }
 
 /// Where a record's payload is written.
@@ -187,6 +190,14 @@ impl Out<'_> {
                 self.u64(*scanned_to);
                 kind::FLOOR
             }
+            Record::Selected {
+                webhook,
+                at_offset,
+                asked,
+            } => {
+                self.selected(*webhook, *at_offset, asked);
+                kind::SELECTED
+            }
             Record::Webhook {
                 webhook,
                 change,
@@ -205,6 +216,21 @@ impl Out<'_> {
                 kind::WEBHOOK
             }
         }
+    }
+
+    pub(super) fn selected(&mut self, webhook: Uuid, at_offset: u64, asked: &Asked) {
+        self.uuid(webhook);
+        self.u64(at_offset);
+        let (accounts, subaccounts) = match &asked.accounts {
+            Accounts::AllBut(except) => (1, except.as_slice()),
+            Accounts::Primary => (2, &[][..]),
+            Accounts::One(one) => (3, std::slice::from_ref(one)),
+        };
+        self.u8(accounts);
+        self.u32(subaccounts.len() as u32);
+        subaccounts.iter().for_each(|id| self.u32(*id));
+        self.u32(asked.types.len() as u32);
+        asked.types.iter().for_each(|id| self.u16(*id));
     }
 
     fn ended(&mut self, batch: Uuid, at_ms: u64, reason: &Reason) {
@@ -287,6 +313,24 @@ impl In<'_> {
     }
 
     /// Spans whose counts add up to `events`, ascending and disjoint.
+    pub(super) fn selected(&mut self) -> Option<(Uuid, u64, Asked)> {
+        let (webhook, at_offset, accounts) = (self.uuid()?, self.u64()?, self.u8()?);
+        let subaccounts = self.list(In::u32)?;
+        let accounts = match (accounts, subaccounts.as_slice()) {
+            (1, _) => Accounts::AllBut(subaccounts),
+            (2, []) => Accounts::Primary,
+            (3, [one]) => Accounts::One(*one),
+            _ => return None,
+        };
+        let types = self.list(In::u16)?;
+        Some((webhook, at_offset, Asked { types, accounts }))
+    }
+
+    /// A `u32` count and so many items, none of which is believed before it is there.
+    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        (0..self.u32()?).map(|_| item(self)).collect()
+    }
+
     pub(super) fn spans(&mut self, events: u32) -> Option<Vec<Span>> {
         let n = self.varint()? as usize;
         // Each takes two bytes at least.
@@ -402,6 +446,14 @@ impl In<'_> {
                 webhook: self.uuid()?,
                 scanned_to: self.u64()?,
             },
+            kind::SELECTED => {
+                let (webhook, at_offset, asked) = self.selected()?;
+                Record::Selected {
+                    webhook,
+                    at_offset,
+                    asked,
+                }
+            }
             kind::WEBHOOK => Record::Webhook {
                 webhook: self.uuid()?,
                 at_offset: self.u64()?,

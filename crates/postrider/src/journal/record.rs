@@ -145,6 +145,26 @@ pub enum Change {
     Gone,
 }
 
+/// What a webhook asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Ids of event types.
+    pub types: Vec<u16>,
+    /// Whose events.
+    pub accounts: Accounts,
+}
+
+/// Whose events a webhook asks for. Subaccount 0 is the primary account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// All but these subaccounts.
+    AllBut(Vec<u32>),
+    /// The primary account alone.
+    Primary,
+    /// One subaccount alone.
+    One(u32),
+}
+
 /// What the journal records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -229,6 +249,16 @@ pub enum Record {
         webhook: Uuid,
         /// It has looked at every offset below this one.
         scanned_to: u64,
+    },
+    /// A webhook asks for something else. Events are selected by what was asked for at their
+    /// offset, however late they are looked at.
+    Selected {
+        /// The webhook.
+        webhook: Uuid,
+        /// From which offset on.
+        at_offset: u64,
+        /// What.
+        asked: Asked,
     },
     /// A webhook changed.
     Webhook {

@@ -13,6 +13,7 @@ const STATUS: u8 = 34;
 const OPEN: u8 = 35;
 const DEAD: u8 = 36;
 const END: u8 = 37;
+const ASKED: u8 = 38;
 
 /// What a record of a checkpoint means.
 pub(super) enum Part {
@@ -32,6 +33,13 @@ pub(super) fn write(state: &State, frames: &mut Frames) {
     });
     for (&id, webhook) in &state.webhooks {
         frames.record(|out| put_webhook(out, id, webhook));
+        for (at_offset, asked) in &webhook.asked {
+            frames.record(|out| {
+                out.selected(id, *at_offset, asked);
+                ASKED
+            });
+            pieces += 1;
+        }
         let history = webhook
             .history
             .retried()
@@ -72,6 +80,10 @@ fn read_kind(state: &mut State, kind: u8, input: &mut In<'_>) -> Option<Part> {
         WEBHOOK => {
             let (id, webhook) = webhook(input)?;
             state.webhooks.insert(id, webhook);
+        }
+        ASKED => {
+            let (id, at_offset, asked) = input.selected()?;
+            state.selected(id, at_offset, &asked);
         }
         STATUS => {
             let (id, status) = status(input)?;

@@ -3,7 +3,7 @@
 use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 use super::history::History;
 use super::listed::Listed;
-use super::record::{BatchStart, Change, Code, Outcome, Reason, Record};
+use super::record::{Asked, BatchStart, Change, Code, Outcome, Reason, Record};
 use crate::time::UnixMillis;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -56,6 +56,8 @@ pub struct WebhookState {
     pub deleted: bool,
     /// It has looked at every offset below this one.
     pub scanned_to: u64,
+    /// What it asks for, each from its offset on. All but the last serve events that wait.
+    pub asked: Vec<(u64, Asked)>,
     /// Its books at `scanned_to`.
     pub books: Books,
     /// When a batch last arrived.
@@ -166,6 +168,11 @@ impl State {
                 webhook,
                 scanned_to,
             } => self.scanned(webhook, scanned_to),
+            Record::Selected {
+                webhook,
+                at_offset,
+                asked,
+            } => self.selected(*webhook, *at_offset, asked),
             &Record::Webhook {
                 webhook,
                 change,
@@ -247,6 +254,13 @@ impl State {
         }
     }
 
+    pub(super) fn selected(&mut self, webhook: Uuid, at_offset: u64, asked: &Asked) {
+        self.next_offset = self.next_offset.max(at_offset);
+        let all = &mut self.webhooks.entry(webhook).or_default().asked;
+        all.retain(|(from, _)| *from < at_offset);
+        all.push((at_offset, asked.clone()));
+    }
+
     fn books(&mut self, webhook: Uuid) -> &mut Books {
         &mut self.webhooks.entry(webhook).or_default().books
     }
@@ -254,6 +268,9 @@ impl State {
     fn scanned(&mut self, webhook: Uuid, to: u64) {
         let webhook = self.webhooks.entry(webhook).or_default();
         webhook.scanned_to = webhook.scanned_to.max(to);
+        let passed = webhook.asked.iter().skip(1);
+        let passed = passed.take_while(|(from, _)| *from <= webhook.scanned_to);
+        webhook.asked.drain(..passed.count());
         self.next_offset = self.next_offset.max(to);
     }
 

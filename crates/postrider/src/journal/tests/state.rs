@@ -103,3 +103,81 @@ fn a_record_about_an_unknown_batch_is_a_stray() {
     assert_eq!(state.strays(), 2);
     state.check().unwrap();
 }
+
+fn asks(types: &[u16]) -> Asked {
+    Asked {
+        types: types.to_vec(),
+        accounts: Accounts::AllBut(vec![7]),
+    }
+}
+
+fn selected(at_offset: u64, types: &[u16]) -> Record {
+    let (webhook, asked) = (id(1), asks(types));
+    Record::Selected {
+        webhook,
+        at_offset,
+        asked,
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_remembered_as_long_as_events_wait_for_it() {
+    let mut state = state_of(&[selected(0, &[1]), selected(10, &[2]), selected(20, &[3])]);
+    let asked = |state: &State| state.webhook(id(1)).unwrap().asked.clone();
+    assert_eq!(asked(&state).len(), 3);
+    let floor = |scanned_to| Record::Floor {
+        webhook: id(1),
+        scanned_to,
+    };
+    state.apply(&floor(10));
+    assert_eq!(asked(&state), [(10, asks(&[2])), (20, asks(&[3]))]);
+    state.apply(&floor(500));
+    assert_eq!(asked(&state), [(20, asks(&[3]))]);
+    assert_eq!(state.next_offset(), 500);
+}
+
+#[test]
+fn what_was_asked_for_goes_through_records_and_checkpoints() {
+    for accounts in [
+        Accounts::AllBut(vec![]),
+        Accounts::AllBut(vec![1, u32::MAX]),
+        Accounts::Primary,
+        Accounts::One(9),
+    ] {
+        let asked = Asked {
+            types: vec![1, 1023],
+            accounts,
+        };
+        let record = Record::Selected {
+            webhook: id(1),
+            at_offset: 5,
+            asked,
+        };
+        let mut bytes = Vec::new();
+        let kind = codec::Out(&mut bytes).record(&record);
+        assert_eq!(codec::In(&bytes).record(kind), Some(record.clone()));
+        for cut in 0..bytes.len() {
+            assert_eq!(codec::In(&bytes[..cut]).record(kind), None);
+        }
+
+        let state = state_of(&[record]);
+        let mut frames = frames::Frames::new(1);
+        snapshot::write(&state, &mut frames);
+        let mut back = State::default();
+        for (kind, payload) in records_in(frames.bytes()) {
+            assert!(snapshot::read(&mut back, kind, payload).is_some());
+        }
+        assert_eq!(back, state);
+    }
+}
+
+/// The records of a run of frames that is known to be good.
+fn records_in(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        let len = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
+        records.push((bytes[12], &bytes[16..16 + len]));
+        bytes = &bytes[(16 + len).next_multiple_of(8)..];
+    }
+    records
+}
