@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::backlog::Backlog;
 use super::settings::Pace;
-use crate::route::Selection;
+use crate::journal::{Accounts, Asked};
+use crate::route::{Scope, Selection};
 use crate::time::Instant;
 
 /// Batches of one webhook that must fail, with no success between, for its target to be down; more
@@ -255,4 +256,28 @@ impl Hook {
         }
         next
     }
+}
+
+/// A selection as the journal has it.
+pub(super) fn asked_of(selection: &Selection) -> Asked {
+    let accounts = match &selection.scope {
+        Scope::All { except } => Accounts::AllBut(except.to_vec()),
+        Scope::Primary => Accounts::Primary,
+        Scope::One(one) => Accounts::One(*one),
+    };
+    let types = selection.types.iter().collect();
+    Asked { types, accounts }
+}
+
+/// A selection as the router needs it.
+pub(super) fn selection_of(asked: &Asked) -> Selection {
+    let scope = match &asked.accounts {
+        Accounts::AllBut(except) => Scope::All {
+            except: except.as_slice().into(),
+        },
+        Accounts::Primary => Scope::Primary,
+        Accounts::One(one) => Scope::One(*one),
+    };
+    let types = asked.types.iter().copied().collect();
+    Selection { types, scope }
 }

@@ -153,13 +153,13 @@ impl Courier {
     /// Routes everything that was there before the start.
     fn catch_up(&mut self) {
         let next = self.log.next_offset();
-        while self.scheduler.routed() < next {
+        loop {
             let now = self.clock.now();
             let before = self.scheduler.routed();
             match self.route_frames(u32::MAX, now) {
                 Ok(last_frame) => {
                     self.unsynced = last_frame.unwrap_or(before)..next;
-                    self.scheduler.routed_to(next);
+                    return self.scheduler.caught_up(next);
                 }
                 Err(error) => {
                     (self.notice)(&Notice::Held {

@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use super::backlog::{Backlog, Budget};
 use super::handle::{Condition, Notice, Snapshot, WebhookBooks};
-use super::hook::{Down, Hook, Mode, Next};
+use super::hook::{Down, Hook, Mode, Next, asked_of, selection_of};
 use super::retry::Rng;
 use super::settings::{Pace, Settings};
 use crate::event::Entry;
@@ -78,7 +78,7 @@ pub(crate) struct Scheduler {
     router: Option<Router>,
     /// Every event below was routed.
     routed: u64,
-    /// Offsets above `routed` where webhooks begin: frames are cut there.
+    /// Offsets above `routed` where webhooks begin or ask for something else: frames are cut there.
     begins: BTreeSet<u64>,
     budget: Budget,
     lagging: BTreeSet<u32>,
@@ -88,6 +88,8 @@ pub(crate) struct Scheduler {
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     deleted: HashMap<Uuid, Instant>,
     rng: Rng,
+    /// What a former life left is counted; before that there is no backlog to drop.
+    restored: bool,
     stopping: bool,
     orders: Orders,
 }
@@ -143,6 +145,7 @@ impl Scheduler {
             timers: BinaryHeap::new(),
             deleted: HashMap::new(),
             rng: Rng::new(seed),
+            restored: false,
             stopping: false,
             orders: Orders::default(),
         }
@@ -177,11 +180,16 @@ impl Scheduler {
         }
         let wants_nothing = selection.types.is_empty();
         if hook.selection().is_none_or(|now| **now != selection) {
-            let from = hook.selections.back().map_or(0, |_| routed);
-            hook.selections.push_back((from, Arc::new(selection)));
+            let asked = asked_of(&selection);
+            hook.selections.push_back((routed, Arc::new(selection)));
             self.router = None;
+            self.record(Record::Selected {
+                webhook: id,
+                at_offset: routed,
+                asked,
+            });
         }
-        if wants_nothing {
+        if wants_nothing && self.restored {
             self.drop_backlog(slot, Reason::INACTIVE);
         }
         self.touch(slot);
@@ -193,6 +201,10 @@ impl Scheduler {
             Some(known) => (known.scanned_to, known.revision),
             None => (self.routed, 0),
         };
+        let mut hook = Hook::new(id, known_revision, from);
+        let asked = known.iter().flat_map(|known| &known.asked);
+        let selections = asked.map(|(from, asked)| (*from, Arc::new(selection_of(asked))));
+        hook.selections = selections.collect();
         if known.is_none() {
             let (change, at_offset) = (Change::Created, self.routed);
             self.record(Record::Webhook {
@@ -201,7 +213,7 @@ impl Scheduler {
                 at_offset,
             });
         }
-        let hook = Some(Hook::new(id, known_revision, from));
+        let hook = Some(hook);
         let free = self.hooks.iter().position(Option::is_none);
         let slot = free.unwrap_or(self.hooks.len());
         match self.hooks.get_mut(slot) {
@@ -220,6 +232,8 @@ impl Scheduler {
             let from = hook.backlog.from().max(first).min(next);
             hook.backlog = Backlog::new(from);
             self.begins.insert(from);
+            let changes = hook.selections.iter().map(|(at, _)| *at);
+            self.begins.extend(changes.filter(|at| *at > from));
         }
         if let Some(&lowest) = self.begins.first() {
             self.routed = lowest;
@@ -408,6 +422,7 @@ impl Scheduler {
         while first < end {
             while self.begins.first().is_some_and(|at| *at <= first) {
                 self.begins.pop_first();
+                self.router = None;
             }
             let until = self.begins.first().map_or(end, |at| end.min(*at));
             let entries = ((first - base) as u32..(until - base) as u32).map(&entry);
@@ -428,9 +443,8 @@ impl Scheduler {
         } = self;
         let router = router.get_or_insert_with(|| {
             let asks = |(slot, hook): (u32, &Option<Hook>)| {
-                hook.as_ref()?
-                    .selection()
-                    .map(|selection| (slot, selection.clone()))
+                let (selection, _) = hook.as_ref()?.selection_at(at.first)?;
+                Some((slot, selection.clone()))
             };
             Router::new((0..).zip(&*hooks).filter_map(asks))
         });
@@ -449,11 +463,18 @@ impl Scheduler {
         });
     }
 
-    /// Says that there is no frame below `to` that was not routed: the log has nothing there.
-    pub(crate) fn routed_to(&mut self, to: u64) {
+    /// Says that everything below `to` that the log has was routed: what a former life left is
+    /// counted.
+    pub(crate) fn caught_up(&mut self, to: u64) {
         self.routed = self.routed.max(to);
-        while self.begins.first().is_some_and(|at| *at <= self.routed) {
-            self.begins.pop_first();
+        self.begins.clear();
+        self.router = None;
+        self.restored = true;
+        for slot in 0..self.hooks.len() as u32 {
+            let selection = self.hooks[slot as usize].as_ref().and_then(Hook::selection);
+            if selection.is_some_and(|selection| selection.types.is_empty()) {
+                self.drop_backlog(slot, Reason::INACTIVE);
+            }
         }
     }
 

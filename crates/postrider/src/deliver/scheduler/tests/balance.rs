@@ -143,9 +143,8 @@ fn play(world: &mut World, model: &mut Model, step: Step, runs: usize) {
                 .webhooks
                 .entry(webhook)
                 .or_insert((0, pace, wants(&types)));
-            // A change of types with a backlog is not remembered over a crash yet: keep the types.
             known.0 += 1;
-            known.1 = pace;
+            (known.1, known.2) = (pace, wants(&types));
             let (revision, pace, selection) = known.clone();
             world.put(webhook, revision, pace, selection);
         }

@@ -114,8 +114,10 @@ impl World {
     }
 
     fn with(settings: Settings) -> World {
+        let mut scheduler = Scheduler::new(settings, State::default(), 0, 1);
+        scheduler.caught_up(0);
         World {
-            scheduler: Scheduler::new(settings, State::default(), 0, 1),
+            scheduler,
             now: Now {
                 mono: Instant(1_000_000_000),
                 unix_ms: START_MS,
@@ -308,7 +310,7 @@ impl World {
                 self.now.mono,
             );
         }
-        scheduler.routed_to(next);
+        scheduler.caught_up(next);
         self.scheduler = scheduler;
         self.flying.clear();
         self.turn();

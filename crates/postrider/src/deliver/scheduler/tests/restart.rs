@@ -141,3 +141,35 @@ fn webhooks_go_on_each_from_its_own_place() {
         assert_eq!((books.accepted, books.delivered), (40, 40));
     }
 }
+
+#[test]
+fn what_waits_is_selected_as_before_its_webhook_was_changed() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1, 2, 1, 2]);
+    world.push(&[1, 2, 1, 2]);
+    world.put(1, 2, pace(), wants(&[2]));
+    world.push(&[1, 2, 1, 2]);
+    let mut world = world.restart(settings(), &[(1, 2, pace(), wants(&[2]))]);
+    let mut got = Vec::new();
+    while let Some(attempt) = world.flying.first().cloned() {
+        got.extend(offsets(&attempt));
+        world.answer(&attempt, 200);
+    }
+    assert_eq!(got, [0, 2, 4, 6, 9, 11]);
+}
+
+#[test]
+fn a_webhook_that_was_made_inactive_just_before_the_crash_counts_what_it_drops() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 25]);
+    let world = world.restart(settings(), &[(1, 2, pace(), Selection::nothing())]);
+    let books = world.books(1);
+    assert_eq!((books.accepted, books.pending), (25, 10));
+    assert_eq!(world.dropped(1, Reason::INACTIVE), 15);
+}
