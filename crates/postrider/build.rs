@@ -56,7 +56,7 @@ fn write_fields(code: &mut String, fields: &[&Value]) {
         writeln!(
             code,
             "FieldInfo {{ id: FieldId({}), name: {name:?}, kind: {}, description: {:?}, sample: {:?}, \
-             properties: &[{properties}], key: {key:?}, key_len: {key_len} }},",
+             properties: &[{properties}], key: Key {{ bytes: {key:?}, len: {key_len} }} }},",
             id(f),
             kind(f),
             text(f, "description"),

@@ -131,9 +131,23 @@ pub struct FieldInfo {
     pub sample: &'static str,
     /// What an object consists of, where that is fixed.
     pub properties: &'static [Property],
-    /// `,"name":`, padded so that it is copied in one step.
-    pub(super) key: [u8; 32],
-    pub(super) key_len: usize,
+    pub(super) key: Key,
+}
+
+/// `,"name":`, padded so that it is copied in one step, whatever its length.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) bytes: [u8; Key::BYTES],
+    pub(super) len: usize,
+}
+
+impl Key {
+    pub(super) const BYTES: usize = 32;
+    /// Nothing.
+    pub(super) const NONE: &Key = &Key {
+        bytes: [b' '; Key::BYTES],
+        len: 0,
+    };
 }
 
 /// A member of a field that is an object.
@@ -192,12 +206,12 @@ impl Catalogue {
     #[inline]
     pub(super) fn type_named(name: &[u8]) -> Option<&'static TypeInfo> {
         let info = &TYPES[usize::from(TYPE_NAMES.candidate(name)?) - 1];
-        (info.name.as_bytes() == name).then_some(info)
+        names::same(info.name.as_bytes(), name).then_some(info)
     }
 
     #[inline]
     pub(super) fn field_named(name: &[u8]) -> Option<&'static FieldInfo> {
         let info = &FIELDS[usize::from(FIELD_NAMES.candidate(name)?) - 1];
-        (info.name.as_bytes() == name).then_some(info)
+        names::same(info.name.as_bytes(), name).then_some(info)
     }
 }

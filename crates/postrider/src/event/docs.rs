@@ -131,25 +131,27 @@ event are sent.
 
 ## What can be pushed
 
-- **Type**: one of the table below, or a custom type: a category and a name of `a-z`, `0-9` and `_`, up to
-  64 bytes each, declared first. Custom types have the ids 256 to 1023. Names are unique across
-  categories.
+- **Type**: one of the table below, or a custom type: a category and a name of `a-z`, `0-9` and
+  `_`, up to 64 bytes each, declared first. Custom types have the ids 256 to 1023. Names are unique
+  across categories.
 - **Fields**: any field of the table below may go with any type; the list of a type says what
-  receivers can expect. A field that is not in the table is taken if its name starts with `x_`, if the type is a
-  custom type, or if `events.unknown_fields` is set. Its name has 1 to 128 bytes, its value may be any JSON.
+  receivers can expect. A field that is not in the table is taken if its name starts with `x_`, if
+  the type is a custom type, or if `events.unknown_fields` is set. Its name has 1 to 128 bytes, its
+  value may be any JSON.
 - **Values** have the field's JSON type. A number or a truth value given for a *string* goes out as
   text: `1337` as `\"1337\"`. Nothing else is converted, and `null` is refused: leave the field out.
   JSON is copied as given, white space between its parts left out.
-- **`event_id`** is filled in where missing: 19 decimal digits, below 2^63, never used twice. A given one is kept: up to
-  36 decimal digits, or a UUID.
+- **`event_id`** is filled in where missing: 19 decimal digits, below 2^63, never used twice. A
+  given one is kept: up to 36 decimal digits, or a UUID.
 - **`timestamp`** is filled in where missing. A given one is kept: Unix seconds, a fraction allowed.
 - **`subaccount_id`** is a number from 0 (the primary account) to 2147483647.
 - **`type`** in an object of fields must be the type that the event is pushed as.
 
-An event is refused as a whole, with an error that names the field, if a field is given twice, if there are more than
-256 of them, if values are nested deeper than 16 levels (the object of fields is the first), if its text would be longer
-than 131072 bytes, or if anything in it is not UTF-8 or not JSON. Inside the value of a field, names are not compared: a member
-given twice is the receiver's to judge.
+An event is refused as a whole, with an error that names the field, if a field is given twice, if
+there are more than 256 of them, if values are nested deeper than 16 levels (the object of fields is
+the first), if its text would be longer than 131072 bytes, or if anything in it is not UTF-8 or not
+JSON. Inside the value of a field, names are not compared: a member given twice is the receiver's to
+judge.
 
 ## Types
 

@@ -1,12 +1,11 @@
 //! One event being written: which fields it has, and each value in the form that the contract sends.
 
-use std::ops::Range;
-
-use super::catalogue::{Catalogue, FieldInfo, JsonType, TypeId, fields};
+use super::catalogue::{Catalogue, FieldInfo, JsonType, Key, TypeId, fields};
 use super::error::{EventError, Excerpt};
 use super::id::{EventId, IdSource};
 use super::scan::{Number, Quoted, Scanner, Stop};
 use super::schema::{Schema, TypeRef};
+use super::seen::Seen;
 use super::text::{Full, Text};
 use super::value::{Field, FieldName, Value};
 use super::{MAX_FIELDS, stamp};
@@ -19,12 +18,9 @@ const MAX_NAME: usize = 128;
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     text: &'a mut Text,
-    /// Where in the text the names of fields that the catalogue does not have are, escaped.
-    others: &'a mut Vec<Range<usize>>,
+    seen: &'a mut Seen,
     schema: &'a Schema,
     ty: TypeRef<'a>,
-    seen: [u64; 4],
-    count: usize,
     event_id: Option<EventId>,
     time_ms: Option<UnixMillis>,
     subaccount: u32,
@@ -39,101 +35,28 @@ pub(super) struct Stamps {
     pub(super) subaccount: u32,
 }
 
-/// The field whose value comes next.
-#[derive(Clone, Copy, Debug)]
-enum Slot<'n> {
-    Known(&'static FieldInfo),
-    Other(&'n [u8]),
-}
+/// The field whose value comes next; none for one that the catalogue does not have, whose name is
+/// then the last other that was seen.
+type Slot = Option<&'static FieldInfo>;
 
-impl Slot<'_> {
-    fn name(&self) -> Excerpt {
-        match self {
-            Slot::Known(info) => Excerpt::of(info.name),
-            Slot::Other(name) => Excerpt::of(name),
-        }
-    }
-
-    /// What the field must be; none where it may be anything.
-    #[inline]
-    fn kind(&self) -> Option<JsonType> {
-        match self {
-            Slot::Known(info) => Some(info.kind),
-            Slot::Other(_) => None,
-        }
-    }
-
-    #[cold]
-    fn wrong(&self, found: &'static str) -> EventError {
-        let expected = self.kind().map_or("any JSON value", JsonType::name);
-        EventError::WrongKind {
-            field: self.name(),
-            expected,
-            found,
-        }
-    }
-
-    #[cold]
-    fn bad(&self, expected: &'static str, found: &[u8]) -> EventError {
-        EventError::BadValue {
-            field: self.name(),
-            expected,
-            found: Excerpt::of(found),
-        }
-    }
-
-    #[cold]
-    fn full(&self) -> EventError {
-        EventError::TooLarge {
-            field: Some(self.name()),
-        }
-    }
-
-    /// Whether the engine reads the field's value: the first ids are those.
-    #[inline]
-    fn is_stamp(&self) -> bool {
-        matches!(self, Slot::Known(info) if info.id <= fields::SUBACCOUNT_ID)
-    }
-}
-
-/// An error from where a scanner stopped.
-#[cold]
-pub(super) fn explain(stop: Stop, input: &[u8], field: Option<Excerpt>) -> EventError {
-    match stop {
-        Stop::Syntax { at, expected } => {
-            let found = match &input[at.min(input.len())..] {
-                [] => Excerpt::of("the end"),
-                rest => Excerpt::of(&rest[..rest.len().min(12)]),
-            };
-            EventError::Syntax {
-                field,
-                at,
-                expected,
-                found,
-            }
-        }
-        Stop::Deep => EventError::TooDeep { field },
-        Stop::Full => EventError::TooLarge { field },
-    }
-}
+/// In a box, because the way without errors passes results by the million.
+type Result<T = ()> = std::result::Result<T, Box<EventError>>;
 
 impl<'a> Draft<'a> {
     /// Begins an event: the envelope up to its type.
     pub(super) fn new(
         text: &'a mut Text,
-        others: &'a mut Vec<Range<usize>>,
+        seen: &'a mut Seen,
         schema: &'a Schema,
         ty: TypeRef<'a>,
-    ) -> Result<Draft<'a>, EventError> {
+    ) -> Result<Draft<'a>> {
         text.clear();
-        others.clear();
+        seen.clear();
         let draft = Draft {
             text,
-            others,
+            seen,
             schema,
             ty,
-            seen: [0; 4],
-            count: 0,
             event_id: None,
             time_ms: None,
             subaccount: 0,
@@ -142,25 +65,34 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    /// Writes one field.
+    /// Writes fields.
     #[inline]
-    pub(super) fn field(&mut self, field: &Field<'_>) -> Result<(), EventError> {
+    pub(super) fn fields(&mut self, fields: &[Field<'_>]) -> Result {
+        if let Some(extra) = fields.get(MAX_FIELDS) {
+            return Err(match extra.name {
+                FieldName::Name(name) => too_many(name.as_bytes()),
+                FieldName::Id(id) => {
+                    too_many(Catalogue::field(id).map_or("", |info| info.name).as_bytes())
+                }
+            });
+        }
+        fields.iter().try_for_each(|field| self.field(field))
+    }
+
+    #[inline]
+    fn field(&mut self, field: &Field<'_>) -> Result {
         let slot = match field.name {
             FieldName::Id(id) => match Catalogue::field(id) {
-                Some(info) => Slot::Known(info),
-                None => return Err(EventError::UnknownFieldId { id: id.0 }),
+                Some(info) => self.begin_known(info)?,
+                None => return Err(EventError::UnknownFieldId { id: id.0 }.into()),
             },
-            FieldName::Name(name) => resolve(name.as_bytes()),
+            FieldName::Name(name) => self.begin(name.as_bytes())?,
         };
-        self.begin(slot)?;
         match field.value {
             Value::Str(text) => self.str(slot, text.as_bytes()),
             Value::Bytes(bytes) => match str::from_utf8(bytes) {
                 Ok(text) => self.str(slot, text.as_bytes()),
-                Err(e) => Err(EventError::Utf8 {
-                    field: Some(slot.name()),
-                    at: e.valid_up_to(),
-                }),
+                Err(e) => Err(self.not_utf8(slot, e.valid_up_to())),
             },
             Value::Int(n) => {
                 let mut buffer = itoa::Buffer::new();
@@ -172,44 +104,40 @@ impl<'a> Draft<'a> {
                 let raw = buffer.format_finite(n).as_bytes();
                 self.number(slot, Number { raw, whole: false })
             }
-            Value::Double(n) => Err(slot.bad("a finite number", n.to_string().as_bytes())),
+            Value::Double(n) => Err(self.bad(slot, "a finite number", n.to_string().as_bytes())),
             Value::Bool(value) => self.bool(slot, value),
             Value::Json(json) => {
                 let mut scanner = Scanner::new(json.as_bytes());
                 self.json(slot, &mut scanner)?;
                 scanner
                     .end()
-                    .map_err(|stop| explain(stop, json.as_bytes(), Some(slot.name())))
+                    .map_err(|stop| scanner.explain(stop, Some(self.name(slot))))
             }
         }
     }
 
     /// Writes the members of an object whose opening brace was taken, up to its closing one.
-    pub(super) fn members(&mut self, scanner: &mut Scanner<'_>) -> Result<(), EventError> {
-        let input = scanner.input();
-        let between = |stop| explain(stop, input, None);
+    pub(super) fn members(&mut self, scanner: &mut Scanner<'_>) -> Result {
         if scanner.take(b'}') {
             return Ok(());
         }
-        loop {
-            let name = scanner.name().map_err(between)?;
-            let mut buffer = [0; 256];
-            let slot = resolve(name.decoded(&mut buffer));
-            self.begin(slot)?;
+        for _ in 0..MAX_FIELDS {
+            let name = scanner.name().map_err(|stop| scanner.explain(stop, None))?;
+            let mut buffer = None;
+            let slot = self.begin(name.decoded(&mut buffer))?;
             self.json(slot, scanner)?;
             if scanner.take(b'}') {
                 return Ok(());
             }
-            scanner.expect(b',', "`,` or `}`").map_err(between)?;
+            let comma = scanner.expect(b',', "`,` or `}`");
+            comma.map_err(|stop| scanner.explain(stop, None))?;
         }
+        let extra = scanner.name().map_err(|stop| scanner.explain(stop, None))?;
+        Err(too_many(extra.decoded(&mut None)))
     }
 
     /// Adds what is missing and closes the envelope.
-    pub(super) fn finish(
-        self,
-        ids: &mut IdSource,
-        now_ms: UnixMillis,
-    ) -> Result<Stamps, EventError> {
+    pub(super) fn finish(self, ids: &mut IdSource, now_ms: UnixMillis) -> Result<Stamps> {
         let mut buffer = itoa::Buffer::new();
         let event_id = match self.event_id {
             Some(id) => id,
@@ -237,202 +165,277 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Writes the key of a field, once it is clear that it may stand here.
+    /// Makes sure that a field may stand here. Its key is written with its value.
     #[inline]
-    fn begin(&mut self, slot: Slot<'_>) -> Result<(), EventError> {
-        self.count += 1;
-        if self.count > MAX_FIELDS {
-            return Err(EventError::TooManyFields { field: slot.name() });
-        }
-        match slot {
-            Slot::Known(info) => {
-                let (word, bit) = (usize::from(info.id.0) / 64, 1 << (info.id.0 % 64));
-                if self.seen[word] & bit != 0 {
-                    return Err(EventError::DuplicateField { field: slot.name() });
-                }
-                self.seen[word] |= bit;
-                if info.id == fields::TYPE {
-                    return Ok(()); // is in the envelope
-                }
-                self.text
-                    .key(&info.key, info.key_len)
-                    .map_err(|Full| slot.full())
-            }
-            Slot::Other(name) => self.begin_other(slot, name),
+    fn begin(&mut self, name: &[u8]) -> Result<Slot> {
+        match Catalogue::field_named(name) {
+            Some(info) => self.begin_known(info),
+            None => self.begin_other(name),
         }
     }
 
+    #[inline]
+    fn begin_known(&mut self, info: &'static FieldInfo) -> Result<Slot> {
+        match self.seen.first(info.id) {
+            true => Ok(Some(info)),
+            false => Err(twice(info.name.as_bytes())),
+        }
+    }
+
+    /// The same for one that the catalogue does not have. Its key is written here.
     #[cold]
-    fn begin_other(&mut self, slot: Slot<'_>, name: &[u8]) -> Result<(), EventError> {
+    fn begin_other(&mut self, name: &[u8]) -> Result<Slot> {
+        let field = || Excerpt::of(name);
         if !(1..=MAX_NAME).contains(&name.len()) {
-            return Err(EventError::FieldName { field: slot.name() });
+            return Err(EventError::FieldName { field: field() }.into());
         }
         if !self.schema.takes_unknown(self.ty.id, name) {
-            return Err(EventError::UnknownField { field: slot.name() });
+            return Err(EventError::UnknownField { field: field() }.into());
         }
-        let full = |Full| slot.full();
+        let full = |Full| {
+            Box::new(EventError::TooLarge {
+                field: Some(field()),
+            })
+        };
         self.text.put(b",\"").map_err(full)?;
         let start = self.text.len();
         self.text.escaped(name).map_err(full)?;
-        let range = start..self.text.len();
-        let written = self.text.written();
-        if self
-            .others
-            .iter()
-            .any(|other| written[other.clone()] == written[range.clone()])
+        if !self
+            .seen
+            .first_other(self.text.written(), start..self.text.len())
         {
-            return Err(EventError::DuplicateField { field: slot.name() });
+            return Err(twice(name));
         }
-        self.others.push(range);
-        self.text.put(b"\":").map_err(full)
+        self.text.put(b"\":").map_err(full)?;
+        Ok(None)
     }
 
     /// Writes a value given as JSON.
     #[inline]
-    fn json(&mut self, slot: Slot<'_>, scanner: &mut Scanner<'_>) -> Result<(), EventError> {
-        let input = scanner.input();
-        let stopped = |stop| explain(stop, input, Some(slot.name()));
+    fn json(&mut self, slot: Slot, scanner: &mut Scanner<'_>) -> Result {
         match scanner.peek() {
             Some(b'"') => {
-                let quoted = scanner.quoted().map_err(stopped)?;
-                self.quoted(slot, quoted)
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                let number = scanner.number().map_err(stopped)?;
-                self.number(slot, number)
-            }
-            Some(b't') => {
-                scanner.word("true").map_err(stopped)?;
-                self.bool(slot, true)
-            }
-            Some(b'f') => {
-                scanner.word("false").map_err(stopped)?;
-                self.bool(slot, false)
-            }
-            Some(b'n') => {
-                scanner.word("null").map_err(stopped)?;
-                match slot.kind() {
-                    None => self.text.put(b"null").map_err(|Full| slot.full()),
-                    Some(_) => Err(slot.wrong("null")),
+                // Nearly always the text can be copied while looking for its end.
+                let plain = is_text(slot) && !is_stamp(slot);
+                if plain && scanner.copy_plain(|input| self.text.member_plain(key(slot), input)) {
+                    return Ok(());
+                }
+                match scanner.quoted() {
+                    Ok(quoted) => self.quoted(slot, quoted),
+                    Err(stop) => Err(scanner.explain(stop, Some(self.name(slot)))),
                 }
             }
-            Some(open @ (b'{' | b'[')) => {
+            Some(b'-' | b'0'..=b'9') => match scanner.number() {
+                Ok(number) => self.number(slot, number),
+                Err(stop) => Err(scanner.explain(stop, Some(self.name(slot)))),
+            },
+            _ => self.json_other(slot, scanner),
+        }
+    }
+
+    fn json_other(&mut self, slot: Slot, scanner: &mut Scanner<'_>) -> Result {
+        let read = match (scanner.peek(), slot) {
+            (Some(b't'), _) => match scanner.word("true") {
+                Ok(()) => return self.bool(slot, true),
+                stopped => stopped,
+            },
+            (Some(b'f'), _) => match scanner.word("false") {
+                Ok(()) => return self.bool(slot, false),
+                stopped => stopped,
+            },
+            (Some(b'n'), Some(_)) => match scanner.word("null") {
+                Ok(()) => return Err(self.wrong(slot, "null")),
+                stopped => stopped,
+            },
+            (Some(open @ (b'{' | b'[')), Some(info)) => {
                 let found = if open == b'{' {
                     JsonType::Object
                 } else {
                     JsonType::Array
                 };
-                if slot.kind().is_some_and(|kind| kind != found) {
-                    return Err(slot.wrong(found.name()));
+                if info.kind != found {
+                    return Err(self.wrong(slot, found.name()));
                 }
-                scanner.copy_value(self.text, 2).map_err(stopped)
+                let key = self.text.member(&info.key, b"").map_err(Stop::from);
+                key.and_then(|()| scanner.copy_value(self.text, 2))
             }
-            _ => Err(stopped(scanner.stop("a value"))),
-        }
+            _ => scanner.copy_value(self.text, 2),
+        };
+        read.map_err(|stop| scanner.explain(stop, Some(self.name(slot))))
     }
 
     /// Writes text.
     #[inline]
-    fn str(&mut self, slot: Slot<'_>, text: &[u8]) -> Result<(), EventError> {
-        if !matches!(slot.kind(), None | Some(JsonType::String)) {
-            return Err(slot.wrong("string"));
+    fn str(&mut self, slot: Slot, text: &[u8]) -> Result {
+        if !is_text(slot) {
+            return Err(self.wrong(slot, "string"));
         }
-        match self.stamp(slot, text)? {
-            true => self.text.quoted(text).map_err(|Full| slot.full()),
-            false => Ok(()),
+        if is_stamp(slot) && !self.stamp(slot, text)? {
+            return Ok(());
         }
+        self.text
+            .member_text(key(slot), text)
+            .map_err(|Full| self.full(slot))
     }
 
     /// Writes text that is JSON already, as it stands.
     #[inline]
-    fn quoted(&mut self, slot: Slot<'_>, quoted: Quoted<'_>) -> Result<(), EventError> {
-        if !matches!(slot.kind(), None | Some(JsonType::String)) {
-            return Err(slot.wrong("string"));
+    fn quoted(&mut self, slot: Slot, quoted: Quoted<'_>) -> Result {
+        if !is_text(slot) {
+            return Err(self.wrong(slot, "string"));
         }
-        let mut buffer = [0; 256];
-        if slot.is_stamp() && !self.stamp(slot, quoted.decoded(&mut buffer))? {
+        let mut buffer = None;
+        if is_stamp(slot) && !self.stamp(slot, quoted.decoded(&mut buffer))? {
             return Ok(());
         }
-        self.text.put(quoted.raw).map_err(|Full| slot.full())
+        self.text
+            .member(key(slot), quoted.raw)
+            .map_err(|Full| self.full(slot))
     }
 
-    fn number(&mut self, slot: Slot<'_>, number: Number<'_>) -> Result<(), EventError> {
-        let written = match slot.kind() {
-            Some(JsonType::String) => match self.stamp(slot, number.raw)? {
-                true => self.text.quoted(number.raw),
-                false => Ok(()),
-            },
-            Some(JsonType::Integer) if number.whole => self.text.put(number.raw),
-            Some(JsonType::Number) | None => self.text.put(number.raw),
-            _ => return Err(slot.wrong(if number.whole { "integer" } else { "number" })),
+    fn number(&mut self, slot: Slot, number: Number<'_>) -> Result {
+        let written = match slot.map(|info| info.kind) {
+            Some(JsonType::String) => {
+                if is_stamp(slot) && !self.stamp(slot, number.raw)? {
+                    return Ok(());
+                }
+                self.text.member_text(key(slot), number.raw)
+            }
+            Some(JsonType::Integer) if number.whole => self.text.member(key(slot), number.raw),
+            Some(JsonType::Number) | None => self.text.member(key(slot), number.raw),
+            _ => return Err(self.wrong(slot, if number.whole { "integer" } else { "number" })),
         };
-        written.map_err(|Full| slot.full())
+        written.map_err(|Full| self.full(slot))
     }
 
-    fn bool(&mut self, slot: Slot<'_>, value: bool) -> Result<(), EventError> {
+    fn bool(&mut self, slot: Slot, value: bool) -> Result {
         let raw: &[u8] = if value { b"true" } else { b"false" };
-        let written = match slot.kind() {
-            Some(JsonType::String) => match self.stamp(slot, raw)? {
-                true => self.text.quoted(raw),
-                false => Ok(()),
-            },
-            Some(JsonType::Boolean) | None => self.text.put(raw),
-            _ => return Err(slot.wrong("boolean")),
+        let written = match slot.map(|info| info.kind) {
+            Some(JsonType::String) => {
+                if is_stamp(slot) && !self.stamp(slot, raw)? {
+                    return Ok(());
+                }
+                self.text.member_text(key(slot), raw)
+            }
+            Some(JsonType::Boolean) | None => self.text.member(key(slot), raw),
+            _ => return Err(self.wrong(slot, "boolean")),
         };
-        written.map_err(|Full| slot.full())
+        written.map_err(|Full| self.full(slot))
     }
 
     /// Takes note of a value that the engine itself reads. False where it is not to be written:
     /// `type`, which is in the envelope.
-    #[inline]
-    fn stamp(&mut self, slot: Slot<'_>, text: &[u8]) -> Result<bool, EventError> {
-        match slot {
-            Slot::Known(info) if slot.is_stamp() => self.stamp_known(slot, info, text),
-            _ => Ok(true),
-        }
-    }
-
-    fn stamp_known(
-        &mut self,
-        slot: Slot<'_>,
-        info: &FieldInfo,
-        text: &[u8],
-    ) -> Result<bool, EventError> {
-        match info.id {
-            fields::TYPE if text == self.ty.name.as_bytes() => return Ok(false),
-            fields::TYPE => {
+    fn stamp(&mut self, slot: Slot, text: &[u8]) -> Result<bool> {
+        match slot.map(|info| info.id) {
+            Some(fields::TYPE) if text == self.ty.name.as_bytes() => return Ok(false),
+            Some(fields::TYPE) => {
+                let (expected, found) = (Excerpt::of(self.ty.name), Excerpt::of(text));
                 return Err(EventError::OtherType {
                     field: "type",
-                    expected: Excerpt::of(self.ty.name),
-                    found: Excerpt::of(text),
-                });
+                    expected,
+                    found,
+                }
+                .into());
             }
-            fields::EVENT_ID => {
-                let id = EventId::given(text).ok_or_else(|| slot.bad(stamp::EVENT_ID, text))?;
-                self.event_id = Some(id);
+            Some(fields::EVENT_ID) => {
+                let id = EventId::given(text);
+                self.event_id = Some(id.ok_or_else(|| self.bad(slot, stamp::EVENT_ID, text))?);
             }
-            fields::TIMESTAMP => {
-                let ms = stamp::millis(text).ok_or_else(|| slot.bad(stamp::TIMESTAMP, text))?;
-                self.time_ms = Some(ms);
+            Some(fields::TIMESTAMP) => {
+                let ms = stamp::millis(text);
+                self.time_ms = Some(ms.ok_or_else(|| self.bad(slot, stamp::TIMESTAMP, text))?);
             }
-            fields::SUBACCOUNT_ID => {
+            Some(fields::SUBACCOUNT_ID) => {
                 let number = stamp::subaccount(text);
-                self.subaccount = number.ok_or_else(|| slot.bad(stamp::SUBACCOUNT, text))?;
+                self.subaccount = number.ok_or_else(|| self.bad(slot, stamp::SUBACCOUNT, text))?;
             }
             _ => {}
         }
         Ok(true)
     }
-}
 
-#[inline]
-fn resolve(name: &[u8]) -> Slot<'_> {
-    match Catalogue::field_named(name) {
-        Some(info) => Slot::Known(info),
-        None => Slot::Other(name),
+    #[cold]
+    fn name(&self, slot: Slot) -> Excerpt {
+        match (slot, self.seen.last_other()) {
+            (Some(info), _) => Excerpt::of(info.name),
+            (None, Some(name)) => Excerpt::of(&self.text.written()[name]),
+            (None, None) => Excerpt::of(""),
+        }
+    }
+
+    #[cold]
+    fn wrong(&self, slot: Slot, found: &'static str) -> Box<EventError> {
+        let expected = slot.map_or("any JSON value", |info| info.kind.name());
+        EventError::WrongKind {
+            field: self.name(slot),
+            expected,
+            found,
+        }
+        .into()
+    }
+
+    #[cold]
+    fn bad(&self, slot: Slot, expected: &'static str, found: &[u8]) -> Box<EventError> {
+        let found = Excerpt::of(found);
+        EventError::BadValue {
+            field: self.name(slot),
+            expected,
+            found,
+        }
+        .into()
+    }
+
+    #[cold]
+    fn full(&self, slot: Slot) -> Box<EventError> {
+        EventError::TooLarge {
+            field: Some(self.name(slot)),
+        }
+        .into()
+    }
+
+    #[cold]
+    fn not_utf8(&self, slot: Slot, at: usize) -> Box<EventError> {
+        EventError::Utf8 {
+            field: Some(self.name(slot)),
+            at,
+        }
+        .into()
     }
 }
 
-fn too_large(_: Full) -> EventError {
-    EventError::TooLarge { field: None }
+#[cold]
+fn twice(name: &[u8]) -> Box<EventError> {
+    EventError::DuplicateField {
+        field: Excerpt::of(name),
+    }
+    .into()
+}
+
+#[cold]
+fn too_many(name: &[u8]) -> Box<EventError> {
+    EventError::TooManyFields {
+        field: Excerpt::of(name),
+    }
+    .into()
+}
+
+/// What is still to be written of a field's key.
+#[inline]
+fn key(slot: Slot) -> &'static Key {
+    slot.map_or(Key::NONE, |info| &info.key)
+}
+
+#[inline]
+fn is_text(slot: Slot) -> bool {
+    slot.is_none_or(|info| info.kind == JsonType::String)
+}
+
+/// Whether the engine reads the field's value: the first ids are those.
+#[inline]
+fn is_stamp(slot: Slot) -> bool {
+    slot.is_some_and(|info| info.id <= fields::SUBACCOUNT_ID)
+}
+
+fn too_large(_: Full) -> Box<EventError> {
+    EventError::TooLarge { field: None }.into()
 }

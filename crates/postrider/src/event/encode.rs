@@ -1,14 +1,13 @@
 //! From fields to text, in one pass and without allocation.
 
-use std::ops::Range;
-
-use super::draft::{Draft, Stamps, explain};
+use super::draft::{Draft, Stamps};
 use super::error::{EventError, Excerpt};
 use super::id::IdSource;
-use super::scan::{Scanner, Stop};
+use super::scan::Scanner;
 use super::schema::{Schema, TypeRef};
+use super::seen::Seen;
 use super::text::Text;
-use super::{Entry, EventId, Field, MAX_FIELDS, SEPARATOR, TypeId};
+use super::{Entry, EventId, Field, SEPARATOR, TypeId};
 use crate::time::UnixMillis;
 
 /// Encodes events, one at a time; one per thread.
@@ -18,7 +17,7 @@ use crate::time::UnixMillis;
 #[derive(Debug)]
 pub struct Encoder {
     text: Text,
-    others: Vec<Range<usize>>,
+    seen: Seen,
     ids: IdSource,
 }
 
@@ -47,7 +46,7 @@ impl Encoder {
     pub fn new() -> Encoder {
         Encoder {
             text: Text::new(),
-            others: Vec::with_capacity(MAX_FIELDS),
+            seen: Seen::new(),
             ids: IdSource::default(),
         }
     }
@@ -63,12 +62,10 @@ impl Encoder {
         let ty = schema
             .get(ty)
             .ok_or(EventError::UnknownTypeId { id: ty.0 })?;
-        let mut draft = Draft::new(&mut self.text, &mut self.others, schema, ty)?;
-        for field in fields {
-            draft.field(field)?;
-        }
-        let stamps = draft.finish(&mut self.ids, now_ms)?;
-        Ok(self.encoded(stamps))
+        let stamps = self.write(schema, ty, now_ms, |draft| draft.fields(fields));
+        stamps
+            .map(|stamps| self.encoded(stamps))
+            .map_err(|error| *error)
     }
 
     /// Encodes an object of fields given as JSON; a `type` in it must be that of `ty`.
@@ -86,17 +83,18 @@ impl Encoder {
                 self.json(schema, ty, &object[..valid], now_ms),
             ));
         }
-        let known = schema
+        let ty = schema
             .get(ty)
             .ok_or(EventError::UnknownTypeId { id: ty.0 })?;
-        let mut scanner = Scanner::new(object);
-        let stopped = |stop| explain(stop, object, None);
-        scanner.expect(b'{', "an object").map_err(stopped)?;
-        let mut draft = Draft::new(&mut self.text, &mut self.others, schema, known)?;
-        draft.members(&mut scanner)?;
-        scanner.end().map_err(stopped)?;
-        let stamps = draft.finish(&mut self.ids, now_ms)?;
-        Ok(self.encoded(stamps))
+        let stamps = self.write(schema, ty, now_ms, |draft| {
+            let mut scanner = Scanner::new(object);
+            expect(&mut scanner, b'{', "an object")?;
+            draft.members(&mut scanner)?;
+            scanner.end().map_err(|stop| scanner.explain(stop, None))
+        });
+        stamps
+            .map(|stamps| self.encoded(stamps))
+            .map_err(|error| *error)
     }
 
     /// Encodes one event given as JSON: `{"msys":{"<category>":{"type":…}}}`, or the inner object
@@ -111,27 +109,52 @@ impl Encoder {
             let valid = error.valid_up_to();
             return Err(not_utf8(valid, self.line(schema, &line[..valid], now_ms)));
         }
-        let stopped = |stop| explain(stop, line, None);
+        let stamps = self.read_line(schema, line, now_ms);
+        stamps
+            .map(|stamps| self.encoded(stamps))
+            .map_err(|error| *error)
+    }
+
+    fn read_line(
+        &mut self,
+        schema: &Schema,
+        line: &[u8],
+        now_ms: UnixMillis,
+    ) -> Result<Stamps, Box<EventError>> {
         let mut scanner = Scanner::new(line);
-        scanner.expect(b'{', "an object").map_err(stopped)?;
-        let category = open_envelope(&mut scanner).map_err(stopped)?;
+        expect(&mut scanner, b'{', "an object")?;
+        let category = open_envelope(&mut scanner)?;
         let ty = self.find_type(schema, scanner.clone())?;
         if let Some(category) = category.filter(|c| *c != ty.category.as_bytes()) {
+            let (expected, found) = (Excerpt::of(ty.category), Excerpt::of(category));
             return Err(EventError::OtherType {
                 field: "category",
-                expected: Excerpt::of(ty.category),
-                found: Excerpt::of(category),
-            });
+                expected,
+                found,
+            }
+            .into());
         }
-        let mut draft = Draft::new(&mut self.text, &mut self.others, schema, ty)?;
-        draft.members(&mut scanner)?;
-        if category.is_some() {
-            scanner.expect(b'}', "`}`: one category").map_err(stopped)?;
-            scanner.expect(b'}', "`}`: `msys` alone").map_err(stopped)?;
-        }
-        scanner.end().map_err(stopped)?;
-        let stamps = draft.finish(&mut self.ids, now_ms)?;
-        Ok(self.encoded(stamps))
+        self.write(schema, ty, now_ms, |draft| {
+            draft.members(&mut scanner)?;
+            if category.is_some() {
+                expect(&mut scanner, b'}', "`}`: one category")?;
+                expect(&mut scanner, b'}', "`}`: `msys` alone")?;
+            }
+            scanner.end().map_err(|stop| scanner.explain(stop, None))
+        })
+    }
+
+    #[inline]
+    fn write(
+        &mut self,
+        schema: &Schema,
+        ty: TypeRef<'_>,
+        now_ms: UnixMillis,
+        fields: impl FnOnce(&mut Draft<'_>) -> Result<(), Box<EventError>>,
+    ) -> Result<Stamps, Box<EventError>> {
+        let mut draft = Draft::new(&mut self.text, &mut self.seen, schema, ty)?;
+        fields(&mut draft)?;
+        draft.finish(&mut self.ids, now_ms)
     }
 
     /// Looks ahead for `type` among the members that `scanner` is about to read. It is mostly the
@@ -140,36 +163,36 @@ impl Encoder {
         &mut self,
         schema: &'s Schema,
         mut scanner: Scanner<'_>,
-    ) -> Result<TypeRef<'s>, EventError> {
-        let input = scanner.input();
+    ) -> Result<TypeRef<'s>, Box<EventError>> {
         self.text.clear();
         if scanner.take(b'}') {
-            return Err(EventError::NoType);
+            return Err(EventError::NoType.into());
         }
         loop {
-            let name = scanner.name().map_err(|stop| explain(stop, input, None))?;
-            let mut buffer = [0; 256];
+            let name = scanner.name().map_err(|stop| scanner.explain(stop, None))?;
+            let mut buffer = None;
             let name = name.decoded(&mut buffer);
-            let stopped = |stop| explain(stop, input, Some(Excerpt::of(name)));
+            let inside = || Some(Excerpt::of(name));
             if name == b"type" {
                 if scanner.peek() != Some(b'"') {
-                    return Err(EventError::NoType);
+                    return Err(EventError::NoType.into());
                 }
-                let mut buffer = [0; 256];
-                let quoted = scanner.quoted().map_err(stopped)?;
+                let quoted = scanner
+                    .quoted()
+                    .map_err(|stop| scanner.explain(stop, inside()))?;
+                let mut buffer = None;
                 let name = quoted.decoded(&mut buffer);
                 let unknown = || EventError::UnknownType {
                     name: Excerpt::of(name),
                 };
-                return schema.find(name).ok_or_else(unknown);
+                return schema.find(name).ok_or_else(|| unknown().into());
             }
-            scanner.copy_value(&mut self.text, 2).map_err(stopped)?;
+            let skipped = scanner.copy_value(&mut self.text, 2);
+            skipped.map_err(|stop| scanner.explain(stop, inside()))?;
             if scanner.take(b'}') {
-                return Err(EventError::NoType);
+                return Err(EventError::NoType.into());
             }
-            scanner
-                .expect(b',', "`,` or `}`")
-                .map_err(|stop| explain(stop, input, None))?;
+            expect(&mut scanner, b',', "`,` or `}`")?;
         }
     }
 
@@ -200,16 +223,26 @@ impl Default for Encoder {
     }
 }
 
+fn expect(
+    scanner: &mut Scanner<'_>,
+    byte: u8,
+    expected: &'static str,
+) -> Result<(), Box<EventError>> {
+    scanner
+        .expect(byte, expected)
+        .map_err(|stop| scanner.explain(stop, None))
+}
+
 /// Takes `"msys":{"<category>":{` if that is what comes, and gives the category.
-fn open_envelope<'a>(scanner: &mut Scanner<'a>) -> Result<Option<&'a [u8]>, Stop> {
-    let flat = scanner.clone();
-    if scanner.peek() == Some(b'}') || scanner.name()?.inner() != b"msys" {
-        *scanner = flat;
+fn open_envelope<'a>(scanner: &mut Scanner<'a>) -> Result<Option<&'a [u8]>, Box<EventError>> {
+    let mut ahead = scanner.clone();
+    if !ahead.name().is_ok_and(|name| name.inner() == b"msys") {
         return Ok(None);
     }
-    scanner.expect(b'{', "an object")?;
-    let category = scanner.name()?;
-    scanner.expect(b'{', "an object")?;
+    *scanner = ahead;
+    expect(scanner, b'{', "an object")?;
+    let category = scanner.name().map_err(|stop| scanner.explain(stop, None))?;
+    expect(scanner, b'{', "an object")?;
     Ok(Some(category.inner()))
 }
 

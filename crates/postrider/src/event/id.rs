@@ -82,7 +82,7 @@ impl IdSource {
     const LEAST: u64 = 1_000_000_000_000_000_000;
 
     #[inline]
-    pub(super) fn next(&mut self) -> Result<u64, EventError> {
+    pub(super) fn next(&mut self) -> Result<u64, Box<EventError>> {
         if self.next == self.end || fork::generation() != self.generation {
             self.draw()?;
         }
@@ -92,7 +92,7 @@ impl IdSource {
     }
 
     #[cold]
-    fn draw(&mut self) -> Result<(), EventError> {
+    fn draw(&mut self) -> Result<(), Box<EventError>> {
         self.generation = fork::generation();
         let starts = (1 << 63) - Self::RUN - Self::LEAST;
         // The remainder favours small starts by one part in two: harmless, all are random enough.

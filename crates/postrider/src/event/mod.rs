@@ -21,6 +21,7 @@ mod plain;
 mod resolve;
 mod scan;
 mod schema;
+mod seen;
 mod stamp;
 mod text;
 mod value;

@@ -5,14 +5,15 @@
 //! never decoded unless someone must compare them. The input is UTF-8; the caller has checked.
 
 use super::MAX_DEPTH;
+use super::error::{EventError, Excerpt};
 use super::plain;
 use super::text::{Full, Text};
 
-/// Why reading stopped.
+/// Why reading stopped; the scanner knows where and what it expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// No JSON: where, and what could have stood there.
-    Syntax { at: usize, expected: &'static str },
+    /// No JSON.
+    Syntax,
     /// Nested past [`MAX_DEPTH`].
     Deep,
     /// The copy would pass its limit.
@@ -24,6 +25,9 @@ impl From<Full> for Stop {
         Stop::Full
     }
 }
+
+/// Room for decoded text, cleared only if it is needed.
+pub(super) type Decoded = Option<[u8; 256]>;
 
 /// Text as it stands in the input.
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +45,20 @@ impl<'a> Quoted<'a> {
         &self.raw[1..self.raw.len() - 1]
     }
 
-    /// The text meant; decoded into `buffer`, and cut there, where it has escapes.
-    pub(super) fn decoded<'b>(&self, buffer: &'b mut [u8; 256]) -> &'b [u8]
+    /// The text meant; where it has escapes, decoded into `buffer` and cut where that is full.
+    #[inline]
+    pub(super) fn decoded<'b>(&self, buffer: &'b mut Decoded) -> &'b [u8]
     where
         'a: 'b,
     {
-        if !self.escaped {
-            return self.inner();
+        match self.escaped {
+            false => self.inner(),
+            true => self.decode(buffer.insert([0; 256])),
         }
+    }
+
+    #[cold]
+    fn decode<'b>(&self, buffer: &'b mut [u8; 256]) -> &'b [u8] {
         let mut len = 0;
         let mut rest = self.inner();
         while let Some((&byte, after)) = rest.split_first() {
@@ -111,15 +121,17 @@ pub(super) struct Number<'a> {
 pub(super) struct Scanner<'a> {
     input: &'a [u8],
     at: usize,
+    /// What could have stood where it stopped.
+    expected: &'static str,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(input: &'a [u8]) -> Scanner<'a> {
-        Scanner { input, at: 0 }
-    }
-
-    pub(super) fn input(&self) -> &'a [u8] {
-        self.input
+        Scanner {
+            input,
+            at: 0,
+            expected: "",
+        }
     }
 
     /// The next byte, past white space.
@@ -161,11 +173,29 @@ impl<'a> Scanner<'a> {
 
     /// A stop at the present place.
     #[cold]
-    pub(super) fn stop(&self, expected: &'static str) -> Stop {
-        Stop::Syntax {
-            at: self.at,
-            expected,
-        }
+    fn stop(&mut self, expected: &'static str) -> Stop {
+        self.expected = expected;
+        Stop::Syntax
+    }
+
+    /// The error that a stop means.
+    #[cold]
+    pub(super) fn explain(&self, stop: Stop, field: Option<Excerpt>) -> Box<EventError> {
+        let found = match &self.input[self.at.min(self.input.len())..] {
+            [] => Excerpt::of("the end"),
+            rest => Excerpt::of(&rest[..rest.len().min(12)]),
+        };
+        let (at, expected) = (self.at, self.expected);
+        Box::new(match stop {
+            Stop::Syntax => EventError::Syntax {
+                field,
+                at,
+                expected,
+                found,
+            },
+            Stop::Deep => EventError::TooDeep { field },
+            Stop::Full => EventError::TooLarge { field },
+        })
     }
 
     /// Reads text, as a member's name with its colon.
@@ -174,13 +204,24 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(self.stop("a name in quotes"));
         }
-        let name = self.quoted()?;
+        // The common case apart from `quoted`, so that it stays in registers.
+        let start = self.at;
+        let end = start + 1 + plain::find_special(&self.input[start + 1..]);
+        let name = match self.input.get(end) {
+            Some(b'"') => {
+                self.at = end + 1;
+                Quoted {
+                    raw: &self.input[start..=end],
+                    escaped: false,
+                }
+            }
+            _ => self.quoted()?,
+        };
         self.expect(b':', "`:`")?;
         Ok(name)
     }
 
     /// Reads text; the opening quote is next.
-    #[inline]
     pub(super) fn quoted(&mut self) -> Result<Quoted<'a>, Stop> {
         let start = self.at;
         let mut escaped = false;
@@ -202,6 +243,18 @@ impl<'a> Scanner<'a> {
                 Some(_) => return Err(self.stop("text without control characters")),
                 None => return Err(self.stop("a closing quote")),
             }
+        }
+    }
+
+    /// Hands the rest of the input to `copy`, which tells how much of it it took, if it did.
+    #[inline]
+    pub(super) fn copy_plain(&mut self, copy: impl FnOnce(&[u8]) -> Option<usize>) -> bool {
+        match copy(&self.input[self.at..]) {
+            Some(taken) => {
+                self.at += taken;
+                true
+            }
+            None => false,
         }
     }
 

@@ -1,13 +1,12 @@
 //! The bounded buffer that an event is written into.
 
+use super::catalogue::Key;
 use super::plain::{self, SLACK};
 use super::{MAX_TEXT, SEPARATOR};
 
-/// Bytes of a field's key as the catalogue has it ready: copied whole, whatever its length.
-const KEY: usize = 32;
 /// Room behind the limit for copies that write more than they keep, and for the separator.
-const CAPACITY: usize = MAX_TEXT + if KEY > SLACK { KEY } else { SLACK };
-const _: () = assert!(CAPACITY >= MAX_TEXT + SEPARATOR.len());
+const CAPACITY: usize = MAX_TEXT + 32;
+const _: () = assert!(32 >= Key::BYTES && 32 >= SLACK + 1 && 32 >= SEPARATOR.len());
 
 /// The text would pass [`MAX_TEXT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,38 +60,59 @@ impl Text {
 
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        let end = self.room_for(bytes.len())?;
-        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.member(Key::NONE, bytes)
+    }
+
+    /// Writes a key, and a value that is JSON already.
+    #[inline]
+    pub(super) fn member(&mut self, key: &Key, json: &[u8]) -> Result<(), Full> {
+        let end = self.room_for(key.len + json.len())?;
+        let at = self.put_key(key);
+        plain::copy(&mut self.bytes[at..], json);
         self.len = end;
         Ok(())
     }
 
-    /// Writes the first `len` bytes of a padded key.
+    /// Writes a key, and text in quotes, escaped.
     #[inline]
-    pub(super) fn key(&mut self, key: &[u8; KEY], len: usize) -> Result<(), Full> {
-        let end = self.room_for(len)?;
-        self.bytes[self.len..self.len + KEY].copy_from_slice(key);
-        self.len = end;
-        Ok(())
-    }
-
-    /// Writes text in quotes.
-    #[inline]
-    pub(super) fn quoted(&mut self, text: &[u8]) -> Result<(), Full> {
-        self.byte(b'"')?;
-        self.escaped(text)?;
-        self.byte(b'"')
-    }
-
-    /// Writes text, without quotes, escaped as RFC 8259 section 7 asks.
-    #[inline]
-    pub(super) fn escaped(&mut self, text: &[u8]) -> Result<(), Full> {
-        let end = self.room_for(text.len())?;
-        let plain = plain::copy_plain(&mut self.bytes[self.len..], text);
+    pub(super) fn member_text(&mut self, key: &Key, text: &[u8]) -> Result<(), Full> {
+        let end = self.room_for(key.len + text.len() + 2)?;
+        let at = self.put_key(key);
+        self.bytes[at] = b'"';
+        let plain = plain::copy_plain(&mut self.bytes[at + 1..], text);
         if plain == text.len() {
+            self.bytes[end - 1] = b'"';
             self.len = end;
             return Ok(());
         }
+        self.len = at + 1 + plain;
+        self.escaped_rest(&text[plain..])?;
+        self.byte(b'"')
+    }
+
+    /// Writes a key, and text that stands, JSON already, at the start of `input`: the opening quote
+    /// is its first byte. Tells how long it was with both quotes; none, and nothing is written, where
+    /// it does not end before an escape, an error or the limit.
+    #[inline]
+    pub(super) fn member_plain(&mut self, key: &Key, input: &[u8]) -> Option<usize> {
+        let room = (MAX_TEXT - self.len).checked_sub(key.len)?;
+        let input = &input[..input.len().min(room)];
+        let at = self.put_key(key);
+        let inner = input.get(1..)?;
+        self.bytes[at] = b'"';
+        let plain = plain::copy_plain(&mut self.bytes[at + 1..], inner);
+        if inner.get(plain) != Some(&b'"') {
+            return None;
+        }
+        self.bytes[at + 1 + plain] = b'"';
+        self.len = at + plain + 2;
+        Some(plain + 2)
+    }
+
+    /// Writes text, without quotes, escaped as RFC 8259 section 7 asks.
+    pub(super) fn escaped(&mut self, text: &[u8]) -> Result<(), Full> {
+        self.room_for(text.len())?;
+        let plain = plain::copy_plain(&mut self.bytes[self.len..], text);
         self.len += plain;
         self.escaped_rest(&text[plain..])
     }
@@ -123,6 +143,13 @@ impl Text {
             text = &rest[plain..];
         }
         Ok(())
+    }
+
+    /// Copies a key behind the text, which has [`Key::BYTES`] of slack; tells where its value goes.
+    #[inline]
+    fn put_key(&mut self, key: &Key) -> usize {
+        self.bytes[self.len..self.len + Key::BYTES].copy_from_slice(&key.bytes);
+        self.len + key.len
     }
 
     #[inline]
