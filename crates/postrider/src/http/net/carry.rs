@@ -9,12 +9,12 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::client::NEVER;
-use super::conn::{Attempt, Conn, Job, Route, Turn};
+use super::conn::{Attempt, Conn, Hint, Job, Route, Turn};
 use super::link::Link;
 use super::resolve::Resolved;
 use super::socket::{Peek, Socket};
 use super::{Client, Done, HttpError, Phase, Response};
-use crate::http::proto::{Answer, Reuse};
+use crate::http::proto::{Answer, NoReuse, Reuse};
 use crate::time::Instant;
 
 impl Client {
@@ -158,7 +158,11 @@ impl Client {
                         let link = Link::new(socket, tls);
                         // What came before the connection was known to be up has been reported
                         // with it, and only once.
-                        self.advance(slot, job, link, route.connect_by, true, now);
+                        let hint = Hint {
+                            input: true,
+                            end: false,
+                        };
+                        self.advance(slot, job, link, route.connect_by, hint, now);
                     }
                     Err(e) => self.fail(slot, job, e, now),
                 }
@@ -167,14 +171,14 @@ impl Client {
     }
 
     /// Handles what the kernel reported about a slot.
-    pub(super) fn ready(&mut self, slot: usize, readable: bool, now: Instant) {
+    pub(super) fn ready(&mut self, slot: usize, hint: Hint, now: Instant) {
         match self.slots.take(slot) {
             Some(Conn::Busy {
                 job,
                 link,
                 connect_by,
             }) => {
-                self.advance(slot, job, link, connect_by, readable, now);
+                self.advance(slot, job, link, connect_by, hint, now);
             }
             Some(Conn::Connecting { job, attempt }) => self.connecting(slot, job, attempt, now),
             Some(Conn::Idle {
@@ -207,10 +211,10 @@ impl Client {
         mut job: Box<Job>,
         mut link: Link,
         connect_by: Instant,
-        readable: bool,
+        hint: Hint,
         now: Instant,
     ) {
-        match job.turn(&mut link, &mut self.buf, readable) {
+        match job.turn(&mut link, &mut self.buf, hint.input) {
             Turn::Pending => self.keep(
                 slot,
                 Conn::Busy {
@@ -219,7 +223,12 @@ impl Client {
                     connect_by,
                 },
             ),
-            Turn::Answered(answer) => self.answered(slot, job, link, answer, now),
+            Turn::Answered(mut answer) => {
+                if hint.end && answer.reuse == Reuse::Yes {
+                    answer.reuse = Reuse::No(NoReuse::ServerClosed);
+                }
+                self.answered(slot, job, link, answer, now);
+            }
             Turn::Failed(error) => {
                 link.close();
                 if job.rewind(&error, self.config.limits) {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
-use super::conn::{Conn, Job};
+use super::conn::{Conn, Hint, Job};
 use super::place::Pool;
 use super::resolve::Resolver;
 use super::slots::Slots;
@@ -51,8 +51,8 @@ pub struct Client {
     pub(super) config: Config,
     pub(super) poll: Poll,
     events: Events,
-    /// What the kernel reported: slot, and whether there may be input.
-    ready: Vec<(usize, bool)>,
+    /// What the kernel reported, by slot.
+    ready: Vec<(usize, Hint)>,
     waker: Arc<Waker>,
     pub(super) resolver: Resolver,
     pub(super) tls: Tls,
@@ -209,8 +209,8 @@ impl Client {
         self.wait(timeout, clock)?;
         let now = clock.now().mono;
         let mut ready = std::mem::take(&mut self.ready);
-        for (slot, readable) in ready.drain(..) {
-            self.ready(slot, readable, now);
+        for (slot, hint) in ready.drain(..) {
+            self.ready(slot, hint, now);
         }
         self.ready = ready;
         while let Some(resolved) = self.resolver.next_outcome() {
@@ -257,11 +257,13 @@ impl Client {
             other => other?,
         }
         // Errors and hang-ups show when reading.
-        let readable =
-            |e: &mio::event::Event| e.is_readable() || e.is_error() || e.is_read_closed();
+        let hint = |e: &mio::event::Event| Hint {
+            input: e.is_readable() || e.is_error() || e.is_read_closed(),
+            end: e.is_read_closed(),
+        };
         let connections = self.events.iter().filter(|e| e.token() != WAKE);
         self.ready
-            .extend(connections.map(|e| (e.token().0, readable(e))));
+            .extend(connections.map(|e| (e.token().0, hint(e))));
         Ok(())
     }
 }

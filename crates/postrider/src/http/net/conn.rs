@@ -116,6 +116,15 @@ impl Conn {
     }
 }
 
+/// What the kernel reported about a connection. It reports a change once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hint {
+    /// There may be input.
+    pub(super) input: bool,
+    /// Behind the input there is the end.
+    pub(super) end: bool,
+}
+
 /// What became of an exchange in one turn.
 #[derive(Debug)]
 pub(super) enum Turn {
@@ -181,11 +190,11 @@ impl Job {
         safe
     }
 
-    /// Carries the exchange as far as it goes. `readable` is a hint that there may be input.
-    pub(super) fn turn(&mut self, link: &mut Link, buf: &mut [u8], readable: bool) -> Turn {
+    /// Carries the exchange as far as it goes. `input`: there may be some.
+    pub(super) fn turn(&mut self, link: &mut Link, buf: &mut [u8], input: bool) -> Turn {
         // Input first: an answer that is there makes sending the rest pointless, and a write
         // error must not hide it.
-        if readable {
+        if input {
             match self.read(link, buf) {
                 Turn::Pending => {}
                 over => return over,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Client;
-use super::conn::{Conn, Job};
+use super::conn::{Conn, Hint, Job};
 use super::link::Link;
 use super::socket::Peek;
 use super::target::Place;
@@ -25,7 +25,7 @@ impl Client {
             job.reused = true;
             self.counters.reused += 1;
             let deadline = job.deadline;
-            self.advance(slot, job, link, deadline, false, now);
+            self.advance(slot, job, link, deadline, Hint::default(), now);
         } else if self.has_room(job.target.place()) {
             self.open(job, now);
         } else {

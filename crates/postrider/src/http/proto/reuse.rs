@@ -31,6 +31,8 @@ pub enum Reuse {
 pub enum NoReuse {
     /// The answer says `Connection: close`.
     ServerAsked,
+    /// The connection ended with the answer, though it did not say so.
+    ServerClosed,
     /// HTTP/1.0 without `Connection: keep-alive`.
     Http10,
     /// The body ends where the connection ends.
@@ -47,8 +49,9 @@ pub enum NoReuse {
 
 impl NoReuse {
     /// Every reason, in the order of [`NoReuse::index`].
-    pub const ALL: [NoReuse; 7] = [
+    pub const ALL: [NoReuse; 8] = [
         NoReuse::ServerAsked,
+        NoReuse::ServerClosed,
         NoReuse::Http10,
         NoReuse::UntilClose,
         NoReuse::BothFramings,
@@ -66,6 +69,7 @@ impl NoReuse {
     pub fn name(self) -> &'static str {
         match self {
             NoReuse::ServerAsked => "server_asked",
+            NoReuse::ServerClosed => "server_closed",
             NoReuse::Http10 => "http_1_0",
             NoReuse::UntilClose => "until_close",
             NoReuse::BothFramings => "both_framings",
