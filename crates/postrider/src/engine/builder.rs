@@ -210,7 +210,7 @@ impl Builder {
             stopping: AtomicBool::new(false),
             abandon: AtomicBool::new(false),
             writer_ended: AtomicBool::new(false),
-            inbox_changed: AtomicBool::new(true),
+            inbox_changed: AtomicBool::new(taker.is_some()),
             inbox_stats: Mutex::default(),
             counters: Counters::default(),
             changes: Mutex::default(),

@@ -22,6 +22,8 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_millis(50);
 /// An idle writer looks at the inbox this often even when no notice came.
 const INBOX_LOOK: Duration = Duration::from_secs(10);
+/// As good as for ever, and short enough for every clock.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// What the writer thread owns.
 pub(crate) struct Writer {
@@ -74,7 +76,7 @@ impl Writer {
         let looks = if self.inbox.is_some() {
             INBOX_LOOK
         } else {
-            Duration::MAX
+            NEVER
         };
         let stopping = shared.stopping.load(Ordering::Acquire);
         let looks = if stopping { RETRY } else { looks };
