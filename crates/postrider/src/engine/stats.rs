@@ -38,23 +38,31 @@ impl Stats {
 }
 
 impl Engine {
-    /// Figures now. Asks the deliver thread, so it takes up to one turn of its loop; in a forked
-    /// child, or when the engine is closed, the books are empty.
+    /// Figures now. Asks the deliver thread, so it takes up to one turn of its loop; when the engine
+    /// is closed, the books are empty. In a forked child all is zero but what this process counted
+    /// itself: see [`child_stats`](Self::child_stats).
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
-        let books = if self.is_child() { None } else { books(shared) };
-        Stats {
+        let counted = Stats {
             unwanted: shared.counters.unwanted.load(Ordering::Relaxed),
             invalid: shared.counters.invalid.load(Ordering::Relaxed),
             inbox_unknown_type: shared.counters.inbox_unknown_type.load(Ordering::Relaxed),
             append_failures: shared.counters.append_failures.load(Ordering::Relaxed),
+            ..Stats::default()
+        };
+        if self.is_child() {
+            // The rest is behind locks that a thread of the parent may have held at the fork.
+            return counted;
+        }
+        Stats {
             queue: shared.queue.counters(),
             log: shared.log.stats(),
             inbox: *shared
                 .inbox_stats
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
-            books: books.unwrap_or_default(),
+            books: books(shared).unwrap_or_default(),
+            ..counted
         }
     }
 }
