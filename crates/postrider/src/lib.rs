@@ -25,7 +25,7 @@ pub mod inbox;
 #[cfg(any(feature = "engine", postrider_loom))]
 mod sync;
 #[cfg(feature = "engine")]
-mod thread;
+pub mod thread;
 pub mod time;
 
 #[cfg(feature = "engine")]

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 /// Starts a thread that blocks all signals. The mask is inherited, so it is set around the spawn:
 /// no moment exists in which the new thread could take one.
-pub(crate) fn spawn<T: Send + 'static>(
+pub fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {

@@ -41,7 +41,7 @@ impl Engine {
         fields: &[Field<'_>],
         options: PushOptions,
     ) -> Result<Pushed, PushError> {
-        self.push_input(Input::Fields(ty, fields), options)
+        self.push_with(Input::Fields(ty, fields), options)
     }
 
     /// As [`push`](Self::push), from the text of a JSON object of fields, which is checked.
@@ -51,16 +51,17 @@ impl Engine {
         object: &[u8],
         options: PushOptions,
     ) -> Result<Pushed, PushError> {
-        self.push_input(Input::Json(ty, object), options)
+        self.push_with(Input::Json(ty, object), options)
     }
 
     /// As [`push`](Self::push), from the text of a whole event: `{"msys":{"<category>":{…}}}`, or an
     /// object of fields with `type` among them.
     pub fn push_line(&self, line: &[u8], options: PushOptions) -> Result<Pushed, PushError> {
-        self.push_input(Input::Line(line), options)
+        self.push_with(Input::Line(line), options)
     }
 
-    fn push_input(&self, input: Input<'_>, options: PushOptions) -> Result<Pushed, PushError> {
+    /// As [`push`](Self::push), in whichever form the host has the event.
+    pub fn push_with(&self, input: Input<'_>, options: PushOptions) -> Result<Pushed, PushError> {
         if self.is_child() {
             return self.push_in_child(input, options);
         }
