@@ -1,3 +1,7 @@
 //! What the tests share.
 
+pub mod capi;
+pub mod cc;
+pub mod exim;
 pub mod receiver;
+pub mod smtp;
