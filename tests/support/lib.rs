@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod binary;
 pub mod capi;
 pub mod cc;
 pub mod exim;
