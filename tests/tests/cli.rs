@@ -15,7 +15,8 @@ fn push(data: &str, lines: &[u8]) -> Output {
         .spawn()
         .expect("push runs");
     let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(lines).expect("push reads");
+    // It may end without reading: where there is no inbox, for one.
+    let _ = input.write_all(lines);
     drop(input);
     child.wait_with_output().expect("push ends")
 }

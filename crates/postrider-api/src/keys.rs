@@ -100,7 +100,13 @@ fn grants(value: &Value) -> Result<Grants, Failure> {
         .as_array()
         .filter(|l| !l.is_empty())
         .ok_or_else(error)?;
-    let grant = |item: &Value| item.as_str().and_then(Grant::by_name).ok_or_else(error);
+    let grant = |item: &Value| {
+        let known = item.as_str().and_then(Grant::by_name);
+        known.ok_or_else(|| {
+            let item: String = item.to_string().chars().take(50).collect();
+            invalid("grants", &format!("holds {item}, which is none of {names}"))
+        })
+    };
     list.iter().map(grant).collect()
 }
 

@@ -201,9 +201,11 @@ fn refusal(status: u16, body: &Value) -> String {
     }
     let texts = errors.iter().map(|error| {
         let message = error["message"].as_str().unwrap_or("no message");
-        match error["response"]["body"].as_str().filter(|b| !b.is_empty()) {
-            Some(answer) => format!("{message} (the receiver said: {answer})"),
-            None => message.to_owned(),
+        let answer = error["response"]["body"].as_str().filter(|b| !b.is_empty());
+        match (answer, error["description"].as_str()) {
+            (Some(answer), _) => format!("{message} (the receiver said: {answer})"),
+            (None, Some(more)) => format!("{message}: {more}"),
+            (None, None) => message.to_owned(),
         }
     });
     texts.collect::<Vec<_>>().join("; ")
