@@ -11,8 +11,13 @@ pub fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut build = cargo();
-        let built = build.args(["build", "--quiet", "-p", "postrider-cli"]).status();
-        assert!(built.expect("cargo runs").success(), "the binary does not build");
+        let built = build
+            .args(["build", "--quiet", "-p", "postrider-cli"])
+            .status();
+        assert!(
+            built.expect("cargo runs").success(),
+            "the binary does not build"
+        );
         crate::cc::built_dir().join("postrider")
     })
 }
@@ -20,7 +25,10 @@ pub fn binary() -> &'static Path {
 /// A command of the binary.
 pub fn postrider(args: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.args(args).env_remove("POSTRIDER_DATA").env_remove("POSTRIDER_URL");
+    command
+        .args(args)
+        .env_remove("POSTRIDER_DATA")
+        .env_remove("POSTRIDER_URL");
     command
 }
 
@@ -69,7 +77,10 @@ impl Background {
                 let mut errors = String::new();
                 let stderr = self.child.stderr.as_mut();
                 let _ = stderr.map(|e| e.read_to_string(&mut errors));
-                panic!("it ended without {part:?}; printed {:?}, {errors:?}", self.printed);
+                panic!(
+                    "it ended without {part:?}; printed {:?}, {errors:?}",
+                    self.printed
+                );
             }
             self.printed.push_str(&line);
             if line.contains(part) {
@@ -115,7 +126,11 @@ impl Served {
         args.extend(more);
         let mut process = Background::start(&args);
         let line = process.wait_for("listens on http://");
-        let url = line.split_once("listens on ").expect("the address").1.to_owned();
+        let url = line
+            .split_once("listens on ")
+            .expect("the address")
+            .1
+            .to_owned();
         process.wait_for("api/v1/webhooks");
         let key = std::fs::read_to_string(data.join("api.key")).expect("the first key");
         Served {

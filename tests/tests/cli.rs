@@ -34,15 +34,31 @@ fn a_webhook_is_created_listed_tested_changed_and_deleted() {
     let served = Served::start(&dir.path().join("data"), &[]);
     let data = served.data_arg();
     let url = receiver.url("/");
-    let made = create(&served, &["--name", "first", "--target", &url, "--events", "delivery,bounce"]);
+    let made = create(
+        &served,
+        &[
+            "--name",
+            "first",
+            "--target",
+            &url,
+            "--events",
+            "delivery,bounce",
+        ],
+    );
     assert!(made.status.success(), "{}", told(&made));
     let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
     uuid::Uuid::parse_str(&id).expect("the id alone is printed");
 
     let list = told(&run(&["webhook", "list", "--data", data]));
-    assert!(list.contains(&id) && list.contains("first") && list.contains("2 types"), "{list}");
+    assert!(
+        list.contains(&id) && list.contains("first") && list.contains("2 types"),
+        "{list}"
+    );
     let test = told(&run(&["webhook", "test", &id, "--data", data]));
-    assert!(test.contains("Test POST to endpoint succeeded") && test.contains("200"), "{test}");
+    assert!(
+        test.contains("Test POST to endpoint succeeded") && test.contains("200"),
+        "{test}"
+    );
     let changed = run(&["webhook", "update", &id, "--name", "second", "--data", data]);
     assert!(changed.status.success(), "{}", told(&changed));
     let shown = run(&["webhook", "show", &id, "--data", data]);
@@ -56,8 +72,15 @@ fn a_webhook_is_created_listed_tested_changed_and_deleted() {
     let list = told(&run(&["webhook", "list", "--data", data]));
     assert!(list.contains(&id), "{list}");
     let stats = told(&run(&["stats", "--data", data]));
-    assert!(stats.contains(&format!("postrider_webhook_pending{{webhook=\"{id}\"}} 0")), "{stats}");
-    assert!(run(&["webhook", "delete", &id, "--data", data]).status.success());
+    assert!(
+        stats.contains(&format!("postrider_webhook_pending{{webhook=\"{id}\"}} 0")),
+        "{stats}"
+    );
+    assert!(
+        run(&["webhook", "delete", &id, "--data", data])
+            .status
+            .success()
+    );
     assert_eq!(told(&run(&["webhook", "list", "--data", data])), "");
     let gone = run(&["webhook", "show", &id, "--data", data]);
     assert_eq!(gone.status.code(), Some(1), "{}", told(&gone));
@@ -68,21 +91,45 @@ fn a_key_is_shown_once_and_does_what_it_was_granted() {
     let dir = tempfile::tempdir().expect("a directory");
     let served = Served::start(&dir.path().join("data"), &[]);
     let data = served.data_arg();
-    let made = run(&["key", "create", "--grant", "webhooks/view", "--label", "viewer", "--data", data]);
+    let made = run(&[
+        "key",
+        "create",
+        "--grant",
+        "webhooks/view",
+        "--label",
+        "viewer",
+        "--data",
+        data,
+    ]);
     assert!(made.status.success(), "{}", told(&made));
     let key = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    assert!(!key.contains(char::is_whitespace) && key.len() >= 40, "{key:?}");
+    assert!(
+        !key.contains(char::is_whitespace) && key.len() >= 40,
+        "{key:?}"
+    );
     let as_viewer = |args: &[&str]| {
         let mut all = args.to_vec();
         all.extend(["--url", &served.url, "--key", &key]);
         run(&all)
     };
     assert!(as_viewer(&["webhook", "list"]).status.success());
-    let refused = as_viewer(&["webhook", "create", "--name", "x", "--target", "http://127.0.0.1/", "--events", "delivery"]);
+    let refused = as_viewer(&[
+        "webhook",
+        "create",
+        "--name",
+        "x",
+        "--target",
+        "http://127.0.0.1/",
+        "--events",
+        "delivery",
+    ]);
     assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
 
     let list = told(&run(&["key", "list", "--data", data]));
-    let line = list.lines().find(|l| l.contains("viewer")).expect("the key is listed");
+    let line = list
+        .lines()
+        .find(|l| l.contains("viewer"))
+        .expect("the key is listed");
     assert!(!list.contains(&key), "a key's text is not kept");
     let id = line.split_whitespace().next().expect("an id");
     assert!(run(&["key", "revoke", id, "--data", data]).status.success());
@@ -99,7 +146,17 @@ fn a_bad_line_is_named_by_its_number_and_the_rest_goes_on() {
     let dir = tempfile::tempdir().expect("a directory");
     let served = Served::start(&dir.path().join("data"), &["--set", "batch.linger_ms=0"]);
     let url = receiver.url("/");
-    let made = create(&served, &["--name", "all", "--target", &url, "--events", "delivery,bounce"]);
+    let made = create(
+        &served,
+        &[
+            "--name",
+            "all",
+            "--target",
+            &url,
+            "--events",
+            "delivery,bounce",
+        ],
+    );
     assert!(made.status.success(), "{}", told(&made));
 
     let mut lines = Vec::new();
@@ -111,7 +168,9 @@ fn a_bad_line_is_named_by_its_number_and_the_rest_goes_on() {
     lines.extend_from_slice(b"{\"type\":\"delivery\",\"subject\":\"");
     lines.extend_from_slice(&vec![b'x'; 10 << 20]);
     lines.extend_from_slice(b"\"}\n\n");
-    lines.extend_from_slice(b"{\"msys\":{\"message_event\":{\"type\":\"bounce\",\"rcpt_to\":\"c@d\"}}}\n");
+    lines.extend_from_slice(
+        b"{\"msys\":{\"message_event\":{\"type\":\"bounce\",\"rcpt_to\":\"c@d\"}}}\n",
+    );
     let pushed = push(served.data_arg(), &lines);
     let text = told(&pushed);
     assert_eq!(pushed.status.code(), Some(1), "{text}");
@@ -123,12 +182,21 @@ fn a_bad_line_is_named_by_its_number_and_the_rest_goes_on() {
         (6, "131072"),
     ] {
         let prefix = format!("line {line}: ");
-        let told = text.lines().find_map(|l| l.split_once(&prefix)).map(|(_, why)| why);
-        assert!(told.is_some_and(|why| why.contains(part)), "line {line}, {part:?}: {text}");
+        let told = text
+            .lines()
+            .find_map(|l| l.split_once(&prefix))
+            .map(|(_, why)| why);
+        assert!(
+            told.is_some_and(|why| why.contains(part)),
+            "line {line}, {part:?}: {text}"
+        );
     }
     assert!(text.contains("2 events pushed, 5 lines refused"), "{text}");
     let events = receiver.wait_events(2);
-    let types: Vec<&str> = events.iter().filter_map(|e| e["msys"]["message_event"]["type"].as_str()).collect();
+    let types: Vec<&str> = events
+        .iter()
+        .filter_map(|e| e["msys"]["message_event"]["type"].as_str())
+        .collect();
     assert_eq!(types, ["delivery", "bounce"]);
 }
 
@@ -142,12 +210,51 @@ fn a_webhook_that_cannot_be_is_refused_by_name() {
     };
     let events = ["--events", "delivery"];
     let cases: &[(&[&str], &str)] = &[
-        (&["--name", "x", "--target", &nobody, events[0], events[1]], "ECONNREFUSED"),
-        (&["--name", "x", "--target", "not a url", events[0], events[1]], "target"),
-        (&["--name", "x", "--target", "ftp://example.com/", events[0], events[1]], "target"),
-        (&["--name", "x", "--target", &nobody, "--events", "delivery,opened"], "opened"),
-        (&["--target", &nobody, events[0], events[1]], "'name' is required"),
-        (&["--name", "x", "--target", "http://10.0.0.1/", events[0], events[1]], "10.0.0.1"),
+        (
+            &["--name", "x", "--target", &nobody, events[0], events[1]],
+            "ECONNREFUSED",
+        ),
+        (
+            &["--name", "x", "--target", "not a url", events[0], events[1]],
+            "target",
+        ),
+        (
+            &[
+                "--name",
+                "x",
+                "--target",
+                "ftp://example.com/",
+                events[0],
+                events[1],
+            ],
+            "target",
+        ),
+        (
+            &[
+                "--name",
+                "x",
+                "--target",
+                &nobody,
+                "--events",
+                "delivery,opened",
+            ],
+            "opened",
+        ),
+        (
+            &["--target", &nobody, events[0], events[1]],
+            "'name' is required",
+        ),
+        (
+            &[
+                "--name",
+                "x",
+                "--target",
+                "http://10.0.0.1/",
+                events[0],
+                events[1],
+            ],
+            "10.0.0.1",
+        ),
     ];
     for (fields, part) in cases {
         let refused = create(&served, fields);
@@ -155,7 +262,10 @@ fn a_webhook_that_cannot_be_is_refused_by_name() {
         assert_eq!(refused.status.code(), Some(1), "{fields:?}: {text}");
         assert!(text.contains(part), "{fields:?}: {text}");
     }
-    assert_eq!(told(&run(&["webhook", "list", "--data", served.data_arg()])), "");
+    assert_eq!(
+        told(&run(&["webhook", "list", "--data", served.data_arg()])),
+        ""
+    );
 }
 
 #[test]
@@ -169,7 +279,11 @@ fn serve_names_what_it_cannot_have() {
         let output = run(&all);
         (output.status.code(), told(&output))
     };
-    let port = served.url.strip_prefix("http://").expect("an address").to_owned();
+    let port = served
+        .url
+        .strip_prefix("http://")
+        .expect("an address")
+        .to_owned();
     let other = dir.path().join("other");
     let other = other.to_str().expect("UTF-8");
     let (code, text) = refused(&["--data", other, "--listen", &port]);
@@ -178,24 +292,54 @@ fn serve_names_what_it_cannot_have() {
 
     let (code, text) = refused(&["--data", served.data_arg(), "--listen", "127.0.0.1:0"]);
     assert_eq!(code, Some(4), "{text}");
-    assert!(text.contains("held by another engine") && text.contains("pid"), "{text}");
+    assert!(
+        text.contains("held by another engine") && text.contains("pid"),
+        "{text}"
+    );
 
     let (code, text) = refused(&["--data", "/proc/postrider", "--listen", "127.0.0.1:0"]);
     assert_eq!(code, Some(4), "{text}");
-    assert!(text.contains("/proc/postrider"), "a directory that cannot be: {text}");
+    assert!(
+        text.contains("/proc/postrider"),
+        "a directory that cannot be: {text}"
+    );
 
     let config = dir.path().join("wrong.toml");
     std::fs::write(&config, "[batch]\nmax_event = 5\n").expect("written");
     let config = config.to_str().expect("UTF-8");
-    let (code, text) = refused(&["--data", other, "--config", config, "--listen", "127.0.0.1:0"]);
+    let (code, text) = refused(&[
+        "--data",
+        other,
+        "--config",
+        config,
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("batch.max_event") && text.contains("batch.max_events"), "{text}");
+    assert!(
+        text.contains("batch.max_event") && text.contains("batch.max_events"),
+        "{text}"
+    );
 
-    let (code, text) = refused(&["--data", other, "--set", "queue.policy=never", "--listen", "127.0.0.1:0"]);
+    let (code, text) = refused(&[
+        "--data",
+        other,
+        "--set",
+        "queue.policy=never",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("queue.policy") && text.contains("wait"), "{text}");
+    assert!(
+        text.contains("queue.policy") && text.contains("wait"),
+        "{text}"
+    );
     // The one that was there never noticed.
-    assert!(run(&["webhook", "list", "--data", served.data_arg()]).status.success());
+    assert!(
+        run(&["webhook", "list", "--data", served.data_arg()])
+            .status
+            .success()
+    );
 }
 
 #[test]
@@ -204,7 +348,11 @@ fn commands_without_an_engine_say_so() {
     let data = dir.path().to_str().expect("UTF-8");
     let output = run(&["webhook", "list", "--data", data]);
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
-    assert!(told(&output).contains("postrider serve"), "{}", told(&output));
+    assert!(
+        told(&output).contains("postrider serve"),
+        "{}",
+        told(&output)
+    );
     let output = push(data, b"{\"type\":\"delivery\"}\n");
     assert_eq!(output.status.code(), Some(4), "{}", told(&output));
     assert!(told(&output).contains("inbox"), "{}", told(&output));
@@ -218,15 +366,34 @@ fn commands_without_an_engine_say_so() {
 #[test]
 fn the_receiver_fails_by_rule_and_counts() {
     let mut receiver = Background::start(&[
-        "receive", "--listen", "127.0.0.1:0", "--count", "--token", "s3cret",
-        "--rule", "first 2: 503 retry-after=1", "--exit-after", "3",
+        "receive",
+        "--listen",
+        "127.0.0.1:0",
+        "--count",
+        "--token",
+        "s3cret",
+        "--rule",
+        "first 2: 503 retry-after=1",
+        "--exit-after",
+        "3",
     ]);
     let line = receiver.wait_for("listening on ");
-    let url = line.split_once("listening on ").expect("the address").1.to_owned();
+    let url = line
+        .split_once("listening on ")
+        .expect("the address")
+        .1
+        .to_owned();
     let dir = tempfile::tempdir().expect("a directory");
     let served = Served::start(
         &dir.path().join("data"),
-        &["--set", "batch.linger_ms=0", "--set", "retry.schedule=1", "--set", "batch.in_flight=1"],
+        &[
+            "--set",
+            "batch.linger_ms=0",
+            "--set",
+            "retry.schedule=1",
+            "--set",
+            "batch.in_flight=1",
+        ],
     );
     let fields = ["--name", "r", "--target", &url, "--events", "delivery"];
     let wrong = create(&served, &[&fields[..], &["--token", "wrong"]].concat());
@@ -236,7 +403,10 @@ fn the_receiver_fails_by_rule_and_counts() {
     let lines = b"{\"type\":\"delivery\"}\n{\"type\":\"delivery\"}\n{\"type\":\"delivery\"}\n";
     assert!(push(served.data_arg(), lines).status.success());
     let summary = receiver.wait_for("3 events in ");
-    assert!(summary.contains("0 batches came again after a 2xx"), "{summary}");
+    assert!(
+        summary.contains("0 batches came again after a 2xx"),
+        "{summary}"
+    );
     assert!(receiver.printed.contains(": 503"), "{}", receiver.printed);
 }
 
@@ -254,7 +424,11 @@ fn help_completions_and_man_page_are_there() {
         assert!(told(&run(&["completions", shell])).contains("postrider"));
     }
     let man = told(&run(&["man"]));
-    assert!(man.starts_with(".ie") || man.contains(".TH postrider"), "{}", &man[..200.min(man.len())]);
+    assert!(
+        man.starts_with(".ie") || man.contains(".TH postrider"),
+        "{}",
+        &man[..200.min(man.len())]
+    );
     assert!(told(&run(&["config"])).contains("batch.max_events"));
     assert!(Path::new(postrider_tests::binary::binary()).exists());
 }

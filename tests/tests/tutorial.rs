@@ -15,7 +15,11 @@ fn curl(args: &[&str]) -> (u16, Value) {
         .output()
         .expect("curl runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(output.status.success(), "curl: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "curl: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let (body, status) = text.rsplit_once('\n').expect("a status");
     let status = status.parse().expect("a status");
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
@@ -39,7 +43,13 @@ fn the_tutorial_works_command_by_command() {
     let key = authorization.as_str();
 
     // 1. What events are there?
-    let (status, docs) = curl(&["-X", "GET", &format!("{api}/events/documentation"), "-H", key]);
+    let (status, docs) = curl(&[
+        "-X",
+        "GET",
+        &format!("{api}/events/documentation"),
+        "-H",
+        key,
+    ]);
     assert_eq!(status, 200);
     let click = &docs["results"]["track_event"]["events"]["click"];
     assert_eq!(click["display_name"], "Click");
@@ -47,7 +57,13 @@ fn the_tutorial_works_command_by_command() {
     assert!(click["event"]["target_link_url"]["sampleValue"].is_string());
 
     // 2. What does one look like?
-    let (status, samples) = curl(&["-X", "GET", &format!("{api}/events/samples?events=click"), "-H", key]);
+    let (status, samples) = curl(&[
+        "-X",
+        "GET",
+        &format!("{api}/events/samples?events=click"),
+        "-H",
+        key,
+    ]);
     assert_eq!(status, 200);
     let samples = samples["results"].as_array().expect("an array").clone();
     assert_eq!(samples.len(), 1);
@@ -63,13 +79,26 @@ fn the_tutorial_works_command_by_command() {
     let content = "Content-Type: application/json";
     let create = |body: &Value| {
         let file = write(dir.path(), body);
-        curl(&["-X", "POST", &format!("{api}/"), "-d", &file, "-H", content, "-H", key])
+        curl(&[
+            "-X",
+            "POST",
+            &format!("{api}/"),
+            "-d",
+            &file,
+            "-H",
+            content,
+            "-H",
+            key,
+        ])
     };
     let (status, refused) = create(&webhook);
     assert_eq!(status, 400, "{refused}");
     let error = &refused["errors"][0];
     let message = error["message"].as_str().expect("a message");
-    assert!(message.starts_with("POST to webhook target URL failed with non-2xx response code 404"), "{message}");
+    assert!(
+        message.starts_with("POST to webhook target URL failed with non-2xx response code 404"),
+        "{message}"
+    );
     assert_eq!(error["response"]["status"], 404);
     assert_eq!(error["response"]["body"], "no such page");
     let (_, none) = curl(&[&api, "-H", key]);
@@ -84,10 +113,17 @@ fn the_tutorial_works_command_by_command() {
     let link = &created["results"]["links"][0];
     assert_eq!(link["rel"], "urn.msys.webhooks.webhook");
     assert_eq!(link["method"], json!(["GET", "PUT"]));
-    assert!(link["href"].as_str().is_some_and(|h| h.ends_with(&format!("/api/v1/webhooks/{id}"))));
+    assert!(
+        link["href"]
+            .as_str()
+            .is_some_and(|h| h.ends_with(&format!("/api/v1/webhooks/{id}")))
+    );
     let test = receiver.all_posts().pop().expect("a test POST");
     assert_eq!(test.body, br#"[{"msys":{}}]"#);
-    assert_eq!(test.headers["x-messagesystems-webhook-token"], "5ebe2294ecd0e0f08eab7690d2a6ee69");
+    assert_eq!(
+        test.headers["x-messagesystems-webhook-token"],
+        "5ebe2294ecd0e0f08eab7690d2a6ee69"
+    );
 
     // 5. What happens to mail arrives, at once: no activation minute.
     let pushed = postrider_tests::binary::postrider(&["push", "--data", served.data_arg()])
@@ -106,11 +142,17 @@ fn the_tutorial_works_command_by_command() {
     assert_eq!(event["type"], "click");
     assert_eq!(event["rcpt_to"], "alice@example.com");
     let post = &receiver.posts()[0];
-    assert_eq!(post.headers["x-messagesystems-webhook-token"], "5ebe2294ecd0e0f08eab7690d2a6ee69");
+    assert_eq!(
+        post.headers["x-messagesystems-webhook-token"],
+        "5ebe2294ecd0e0f08eab7690d2a6ee69"
+    );
 
     // Without a key, or with a wrong one.
     let (status, error) = curl(&[&api]);
-    assert_eq!((status, &error["errors"][0]["message"]), (401, &json!("Unauthorized")));
+    assert_eq!(
+        (status, &error["errors"][0]["message"]),
+        (401, &json!("Unauthorized"))
+    );
     let (status, _) = curl(&[&api, "-H", "Authorization: wrong"]);
     assert_eq!(status, 401);
     served.process.terminate();
