@@ -37,7 +37,7 @@ fn main() {
         "{:28} {:>8} {:>8} {:>8} {:>9}",
         "", "median", "p99", "p99.9", "refused"
     );
-    let mut row = |what: &str, push: &mut dyn FnMut() -> bool| {
+    let row = |what: &str, push: &mut dyn FnMut() -> bool| {
         let mut refused = 0;
         let mut times = sample(pushes, || {
             let taken = push();

@@ -88,18 +88,18 @@ impl Client {
             .map_err(|e| CliError::Unreachable(format!("{}: no complete answer: {e}", self.name())))
     }
 
-    fn connect(&self) -> Result<(Box<dyn Stream>, &str, Option<&str>), CliError> {
+    fn connect(&self) -> Result<Box<dyn Stream>, CliError> {
         match &self.way {
             Way::Socket(path) => {
                 let stream = UnixStream::connect(path).map_err(|e| no_engine(path, &e))?;
                 let _ = stream.set_read_timeout(Some(TIMEOUT));
-                Ok((Box::new(stream), "localhost", None))
+                Ok(Box::new(stream))
             }
-            Way::Url { authority, key } => {
+            Way::Url { authority, .. } => {
                 let stream = TcpStream::connect(authority)
                     .map_err(|e| CliError::Unreachable(format!("http://{authority}: {e}")))?;
                 let _ = stream.set_read_timeout(Some(TIMEOUT));
-                Ok((Box::new(stream), authority, Some(key)))
+                Ok(Box::new(stream))
             }
         }
     }
