@@ -83,7 +83,11 @@ impl Client {
     }
 
     fn request(&self, method: &str, path: &str, body: &[u8]) -> Result<Answer, CliError> {
-        let (stream, host, key) = self.connect()?;
+        let stream = self.connect()?;
+        let (host, key) = match &self.way {
+            Way::Socket(_) => ("localhost", None),
+            Way::Url { authority, key } => (authority.as_str(), Some(key.as_str())),
+        };
         exchange(stream, method, path, host, key, body)
             .map_err(|e| CliError::Unreachable(format!("{}: no complete answer: {e}", self.name())))
     }

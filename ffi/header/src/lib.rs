@@ -2,7 +2,7 @@
 //! in `ffi/src`, the event catalogue's numbers, and the inline functions that make fields.
 //!
 //! cbindgen runs once per source file, so that the order of the header is the order of
-//! [`SECTIONS`], each under a banner that says whom it is for.
+//! `SECTIONS`, each under a banner that says whom it is for.
 
 use std::fmt::Write as _;
 use std::path::Path;
