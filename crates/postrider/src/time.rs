@@ -39,6 +39,12 @@ pub struct Now {
 pub trait Clock: Send + Sync + 'static {
     /// Reads both clocks.
     fn now(&self) -> Now;
+
+    /// The wall clock alone, as cheaply as it comes: a few milliseconds late at most. For the time
+    /// that an event is stamped with.
+    fn stamp(&self) -> UnixMillis {
+        self.now().unix_ms
+    }
 }
 
 /// The system's clocks.
@@ -53,6 +59,12 @@ impl Clock for SystemClock {
             mono: Instant(nanos(clock_gettime(ClockId::Monotonic))),
             unix_ms: nanos(clock_gettime(ClockId::Realtime)) / 1_000_000,
         }
+    }
+
+    fn stamp(&self) -> UnixMillis {
+        use rustix::time::{ClockId, clock_gettime};
+        let t = clock_gettime(ClockId::RealtimeCoarse);
+        t.tv_sec as u64 * 1000 + t.tv_nsec as u64 / 1_000_000
     }
 }
 

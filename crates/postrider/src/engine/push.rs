@@ -81,7 +81,7 @@ impl Engine {
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.try_borrow_mut().map_err(|_| PushError::Reentered)?;
             let encoded = input
-                .encode(&mut scratch, &shared.schema, shared.clock.now().unix_ms)
+                .encode(&mut scratch, &shared.schema, shared.clock.stamp())
                 .inspect_err(|_| Counters::add(&shared.counters.invalid, 1))?;
             if !shared.wanted.contains(TypeId(encoded.entry.type_id)) {
                 return Ok(unwanted(shared));
