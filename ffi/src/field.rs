@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 use std::slice;
 
-use postrider::event::{self, EventError, FieldId, FieldName, MAX_FIELDS};
+use postrider::event::{self, Catalogue, EventError, FieldId, FieldName, MAX_FIELDS};
 
 use crate::error::{
     Failure, POSTRIDER_E_ARGUMENT, POSTRIDER_E_LIMIT, POSTRIDER_E_NULL, POSTRIDER_E_UTF8,
@@ -180,7 +180,10 @@ struct Name<'a>(FieldName<'a>);
 impl std::fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            FieldName::Id(id) => write!(f, "field {}", id.0),
+            FieldName::Id(id) => match Catalogue::field(id) {
+                Some(field) => write!(f, "field `{}`", field.name),
+                None => write!(f, "field {}", id.0),
+            },
             FieldName::Name(name) => write!(f, "field `{name}`"),
         }
     }
