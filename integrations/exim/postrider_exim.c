@@ -52,7 +52,9 @@ static postrider *client_of(const char *data_dir)
 {
     static postrider *client;
     static char *connected;
-    if (client && strcmp(connected, data_dir) == 0)
+    int same = client && strcmp(connected, data_dir) == 0;
+    timing_event(same);
+    if (same)
         return client;
     postrider_close(client, 0);
     client = NULL;
