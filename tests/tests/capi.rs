@@ -89,6 +89,16 @@ fn an_example_sends_typed_and_json_events_from_four_threads() {
 }
 
 #[test]
+fn every_mistake_is_answered_with_its_number_and_a_text_that_names_it() {
+    for under in EVERY_WAY {
+        if let Some(program) = Program::build("tests/c/badinput.c", Library::Engine, under) {
+            let dir = TempDir::new().unwrap();
+            program.run([dir.path()]);
+        }
+    }
+}
+
+#[test]
 fn children_push_through_the_handle_they_inherit_while_threads_push() {
     for under in EVERY_WAY {
         let Some(program) = Program::build("tests/c/fork.c", Library::Engine, under) else {
