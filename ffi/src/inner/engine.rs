@@ -152,7 +152,9 @@ impl EngineSide {
             }
         };
         match postrider::thread::spawn("postrider-api", work) {
-            Ok(_) => Ok(Call { answers }),
+            Ok(_) => Ok(Call {
+                answers: Some(answers),
+            }),
             Err(e) => {
                 self.running.ended();
                 Err(Failure::new(
@@ -225,22 +227,30 @@ impl Running {
 
 /// A request on its way.
 pub(crate) struct Call {
-    answers: mpsc::Receiver<Answer>,
+    /// Gone once the answer was fetched.
+    answers: Option<mpsc::Receiver<Answer>>,
 }
 
 impl Call {
     /// Waits for the answer, for ever without a timeout; `None`: not yet.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<Answer>, Failure> {
         use mpsc::RecvTimeoutError::{Disconnected, Timeout};
+        let Some(answers) = &self.answers else {
+            let text = "the answer was fetched already; an answer is given once";
+            return Err(Failure::new(POSTRIDER_E_ARGUMENT, text));
+        };
         let answer = match timeout {
-            Some(timeout) => self.answers.recv_timeout(timeout),
-            None => self.answers.recv().map_err(|_| Disconnected),
+            Some(timeout) => answers.recv_timeout(timeout),
+            None => answers.recv().map_err(|_| Disconnected),
         };
         match answer {
-            Ok(answer) => Ok(Some(answer)),
+            Ok(answer) => {
+                self.answers = None;
+                Ok(Some(answer))
+            }
             Err(Timeout) => Ok(None),
             Err(Disconnected) => {
-                let text = "no answer: it was fetched already, or a bug ended the request";
+                let text = "a bug in Postrider ended the request without an answer";
                 Err(Failure::new(POSTRIDER_E_PANIC, text))
             }
         }
