@@ -145,7 +145,7 @@ static void requests(void)
     postrider_free(&body);
     postrider_free(&body);
     postrider_free(NULL);
-    CHECK(postrider_api_poll(call, 0, &http_status, &body) < 0); /* An answer is given once. */
+    REFUSED(postrider_api_poll(call, 0, &http_status, &body), POSTRIDER_E_ARGUMENT, "given once");
     postrider_api_free(call);
     postrider_api_free(NULL);
     REFUSED(postrider_api_poll(NULL, 0, &http_status, &body), POSTRIDER_E_NULL, "call");

@@ -7,10 +7,10 @@ use postrider_tests::capi;
 use postrider_tests::cc::{Library, Program, Under, output, text, workspace};
 
 #[path = "../../ffi/src/error.rs"]
-#[allow(dead_code, reason = "this test needs a part of it")]
+#[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
 mod error;
 #[path = "../../ffi/src/guard.rs"]
-#[allow(dead_code, reason = "this test needs a part of it")]
+#[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
 mod guard;
 
 #[test]
