@@ -1,6 +1,6 @@
 //! Keeping, reusing, limiting and closing connections; what goes over them.
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -16,6 +16,8 @@ fn a_request_arrives_as_it_was_given() {
         let mut stream = BufReader::new(stream);
         sender.send(read_request(&mut stream).unwrap()).unwrap();
         stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        // Open until the client closes: an end that comes with the answer would be seen.
+        let _ = stream.read(&mut [0; 1]);
     });
     let mut request = post(&receiver.url(), body("[1,2]"));
     let mut headers = HeaderLines::new();
