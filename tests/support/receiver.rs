@@ -176,12 +176,11 @@ fn serve(stream: TcpStream, state: &State) {
         }
         state.arrived.notify_all();
         let stream = reader.get_mut();
-        let answered = match reply {
+        let answer = match reply {
             Reply::Status(status) => {
-                write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n")
+                format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n")
             }
-            Reply::Full(status, headers, body) => write!(
-                stream,
+            Reply::Full(status, headers, body) => format!(
                 "HTTP/1.1 {status} x\r\n{headers}Content-Length: {}\r\n\r\n{body}",
                 body.len()
             ),
@@ -192,7 +191,8 @@ fn serve(stream: TcpStream, state: &State) {
                 return;
             }
         };
-        if answered.is_err() {
+        // In one write: in pieces, each would wait for the sender's delayed acknowledgement.
+        if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }
     }

@@ -331,11 +331,12 @@ fn respond(
         text
     };
     let length = body.len();
-    write!(
-        stream,
+    // In one write, so that it is one packet.
+    let answer = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\n{after}Content-Length: {length}\r\n\r\n{body}",
         reason(status),
-    )
+    );
+    stream.write_all(answer.as_bytes())
 }
 
 fn reason(status: u16) -> &'static str {
