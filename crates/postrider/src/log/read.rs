@@ -102,8 +102,7 @@ impl Log {
         frames: &mut Vec<Arc<Frame>>,
     ) -> Result<Option<u64>, LogError> {
         let file = self.open_segment(segment)?;
-        let (mut at, end) = segment.span_from(from);
-        let end_offset = segment.end_offset();
+        let (mut at, end, end_offset) = segment.span_from(from);
         let (mut next, mut left) = (from, budget);
         let mut want = LEAST_READ;
         while at < end {
@@ -262,7 +261,8 @@ impl Log {
         f: &mut impl FnMut(&FrameTable<'_>) -> bool,
     ) -> Result<bool, LogError> {
         let file = self.open_segment(segment)?;
-        let span = segment.span_from(from);
+        let (at, end, _) = segment.span_from(from);
+        let span = (at, end);
         let h = segment.header;
         let generation = Some(h.generation);
         let mut walk = Walk::new(

@@ -126,10 +126,15 @@ impl Segment {
         self.state().extent.end_offset
     }
 
-    /// From where to where in the file the frames from `offset` on lie.
-    pub(super) fn span_from(&self, offset: u64) -> (u64, u64) {
-        let state = self.state();
-        (state.extent.position_before(offset), state.extent.end)
+    /// From where to where in the file the frames from `offset` on lie, and the offset behind the last
+    /// of them: read at one moment, since the writer may append at any.
+    pub(super) fn span_from(&self, offset: u64) -> (u64, u64, u64) {
+        let extent = &self.state().extent;
+        (
+            extent.position_before(offset),
+            extent.end,
+            extent.end_offset,
+        )
     }
 
     /// The open file; opens it where it was closed, and then says so.
