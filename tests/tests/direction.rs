@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 /// Each module and those that it may use, besides itself. Tests inside a file may use more.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("allow", &[]),
     ("sync", &["time"]),
     ("fs", &[]),
     ("fork", &["sync"]),
     ("event", &["fork", "time"]),
-    ("config", &["event"]),
+    ("config", &["allow", "event"]),
     ("queue", &["event", "fork", "sync", "time"]),
     ("log", &["event", "fs", "queue", "time"]),
     ("inbox", &["event", "fork", "fs", "time"]),
@@ -18,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("journal", &["fs", "time"]),
     ("webhook", &["config", "event", "http", "store", "time"]),
     ("store", &["fork", "fs", "time", "webhook"]),
-    ("http", &["time"]),
+    ("http", &["allow", "time"]),
     ("route", &["event", "log", "time", "webhook"]),
     (
         "deliver",

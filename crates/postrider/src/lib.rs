@@ -16,6 +16,7 @@
 )))]
 compile_error!("Postrider runs on Linux on x86-64 and aarch64; see docs/architecture.md");
 
+pub mod allow;
 pub mod client;
 pub mod config;
 pub mod event;

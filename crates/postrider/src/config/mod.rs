@@ -3,7 +3,6 @@
 //! An embedder calls [`Config::set`], the binary reads TOML, C calls `postrider_config_set`; all end
 //! in [`table::TABLE`]. An error names the key, the value and what is allowed.
 
-mod allow;
 #[cfg(feature = "engine")]
 mod file;
 mod suggest;
@@ -12,10 +11,10 @@ pub mod table;
 mod tests;
 mod value;
 
-pub use allow::{AllowTarget, NotAllowTarget};
 pub use table::{Key, Scope, TABLE};
 pub use value::{Kind, Unit, Value};
 
+use crate::allow::AllowTarget;
 use std::net::SocketAddr;
 use std::time::Duration;
 use thiserror::Error;
@@ -196,8 +195,26 @@ impl Config {
     pub fn http_timeout(&self) -> Duration {
         Duration::from_millis(self.number("http.timeout_ms"))
     }
+    pub fn http_resolve_timeout(&self) -> Duration {
+        Duration::from_millis(self.number("http.resolve_timeout_ms"))
+    }
     pub fn http_connect_timeout(&self) -> Duration {
         Duration::from_millis(self.number("http.connect_timeout_ms"))
+    }
+    pub fn http_tls_timeout(&self) -> Duration {
+        Duration::from_millis(self.number("http.tls_timeout_ms"))
+    }
+    pub fn http_send_timeout(&self) -> Duration {
+        Duration::from_millis(self.number("http.send_timeout_ms"))
+    }
+    pub fn http_first_byte_timeout(&self) -> Duration {
+        Duration::from_millis(self.number("http.first_byte_timeout_ms"))
+    }
+    pub fn http_idle(&self) -> Duration {
+        Duration::from_millis(self.number("http.idle_ms"))
+    }
+    pub fn http_max_requests(&self) -> u32 {
+        self.number("http.max_requests") as u32
     }
     pub fn http_user_agent(&self) -> &str {
         self.text("http.user_agent")
@@ -210,6 +227,12 @@ impl Config {
     }
     pub fn http_ca_file(&self) -> &str {
         self.text("http.ca_file")
+    }
+    pub fn http_certificate_file(&self) -> &str {
+        self.text("http.certificate_file")
+    }
+    pub fn http_key_file(&self) -> &str {
+        self.text("http.key_file")
     }
     pub fn http_max_connections(&self) -> u32 {
         self.number("http.max_connections") as u32

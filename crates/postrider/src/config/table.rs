@@ -203,10 +203,46 @@ pub static TABLE: &[Key] = &[
         "Deadline of one attempt, from connecting to the end of the answer.",
     ),
     engine(
+        "http.resolve_timeout_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "3000",
+        "Deadline for looking the name up, within http.timeout_ms.",
+    ),
+    engine(
         "http.connect_timeout_ms",
         number(Unit::Millis, 1, 3_600_000),
         "3000",
-        "Deadline for name lookup, connecting and TLS, within http.timeout_ms.",
+        "Deadline for connecting, over all addresses of the name, within http.timeout_ms.",
+    ),
+    engine(
+        "http.tls_timeout_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "3000",
+        "Deadline for the TLS handshake, within http.timeout_ms.",
+    ),
+    engine(
+        "http.send_timeout_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "10000",
+        "Deadline for sending the request, within http.timeout_ms.",
+    ),
+    engine(
+        "http.first_byte_timeout_ms",
+        number(Unit::Millis, 1, 3_600_000),
+        "10000",
+        "Deadline for the first byte of the answer once the request is sent, within http.timeout_ms.",
+    ),
+    engine(
+        "http.idle_ms",
+        number(Unit::Millis, 0, 3_600_000),
+        "4000",
+        "How long a connection is kept for the next request. A receiver that says less, or closes earlier, is given less.",
+    ),
+    engine(
+        "http.max_requests",
+        number(Unit::Count, 1, 4_294_967_295),
+        "1000",
+        "Most requests over one connection; then a new one is made, to wherever the name points by then.",
     ),
     engine(
         "http.user_agent",
@@ -225,6 +261,18 @@ pub static TABLE: &[Key] = &[
         Kind::Text,
         "",
         "PEM file of certificate authorities to trust for targets. Empty: the system's.",
+    ),
+    engine(
+        "http.certificate_file",
+        Kind::Text,
+        "",
+        "PEM file of the client certificate, its chain behind it, for receivers that ask for one. Empty: none. A webhook may have its own.",
+    ),
+    engine(
+        "http.key_file",
+        Kind::Text,
+        "",
+        "PEM file of the client certificate's private key. Empty: it is in http.certificate_file.",
     ),
     engine(
         "http.max_connections",

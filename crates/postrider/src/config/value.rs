@@ -1,6 +1,6 @@
 //! The kinds of value that a key takes, and how each is read from text.
 
-use super::allow::AllowTarget;
+use crate::allow::AllowTarget;
 use std::net::SocketAddr;
 
 /// What a number counts.

@@ -27,19 +27,24 @@ pub(super) fn deliver(config: &Config) -> Settings {
 }
 
 pub(super) fn http(config: &Config) -> http::Config {
-    let allow = config.http_allow_target().iter().map(|allow| http::Allow {
-        net: allow.network,
-        prefix: allow.prefix,
-        port: allow.port,
-    });
-    let ca_file = config.http_ca_file();
+    let file = |path: &str| (!path.is_empty()).then(|| path.into());
     let mut out = http::Config {
-        connect_timeout: config.http_connect_timeout(),
+        timeouts: http::Timeouts {
+            resolve: config.http_resolve_timeout(),
+            connect: config.http_connect_timeout(),
+            tls: config.http_tls_timeout(),
+            send: config.http_send_timeout(),
+            first_byte: config.http_first_byte_timeout(),
+        },
+        idle_age: config.http_idle(),
+        max_requests: config.http_max_requests(),
         max_connections: config.http_max_connections() as usize,
         policy: http::Policy {
-            allow: allow.collect(),
+            allow: config.http_allow_target().to_vec(),
         },
-        ca_file: (!ca_file.is_empty()).then(|| ca_file.into()),
+        ca_file: file(config.http_ca_file()),
+        certificate_file: file(config.http_certificate_file()),
+        key_file: file(config.http_key_file()),
         ..http::Config::default()
     };
     if !config.http_user_agent().is_empty() {

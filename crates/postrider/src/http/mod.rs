@@ -10,8 +10,9 @@
 pub mod net;
 pub mod proto;
 
+pub use crate::allow::AllowTarget;
 pub use net::{
-    Allow, Body, Client, Config, Counters, Done, ErrorKind, HttpError, Phase, Policy, PolicyError,
-    Request, Response, Slice, Target, TargetError, Waker,
+    Body, Client, Config, Counters, Done, ErrorKind, HttpError, Identity, IdentityError, Phase,
+    Policy, PolicyError, Request, Response, Slice, Target, TargetError, Timeouts, Waker,
 };
 pub use proto::{BodyEnd, HeaderError, HeaderLines, Headers, Method, NoReuse, Reuse, check_header};

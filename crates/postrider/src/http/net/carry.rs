@@ -1,17 +1,15 @@
 //! What happens to a connection, step by step: from a name to an answer, or to a failure.
 
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
+use mio::Token;
 
 use super::client::NEVER;
-use super::conn::{Attempt, Conn, Hint, Job, Route, Turn};
+use super::conn::{Conn, Hint, Job, Turn};
 use super::link::Link;
-use super::resolve::Resolved;
+use super::names::Known;
+use super::race::{Race, Standing};
 use super::socket::{Peek, Socket};
 use super::{Client, Done, HttpError, Phase, Response};
 use crate::http::proto::{Answer, NoReuse, Reuse};
@@ -19,184 +17,110 @@ use crate::time::Instant;
 
 impl Client {
     /// Makes a fresh connection for a request.
-    pub(super) fn open(&mut self, job: Box<Job>, now: Instant) {
+    pub(super) fn open(&mut self, mut job: Box<Job>, now: Instant) {
         self.counters.opened += 1;
         let slot = self.slots.reserve();
         let target = Arc::clone(&job.target);
         self.pools.entry(target.place().clone()).or_default().open += 1;
-        let connect_by = now.after(self.config.connect_timeout).min(job.deadline);
         if let Some(address) = target.address() {
-            let rest = vec![SocketAddr::new(address, target.port())].into_iter();
-            return self.connect(slot, job, Route { rest, connect_by }, None, now);
+            return self.race(slot, job, &[address], now);
         }
-        match self.resolver.ask(target.host(), target.port()) {
-            Ok(ticket) => self.keep(
-                slot,
-                Conn::Resolving {
-                    job,
-                    ticket,
-                    connect_by,
-                },
-            ),
-            Err(e) => self.fail(slot, job, HttpError::resolve(&target, &e), now),
+        match self.names.ask(target.host(), now) {
+            Known::Addresses(all) => self.race(slot, job, &all, now),
+            Known::Failed(why) => self.fail(slot, job, HttpError::resolve(&target, &why), now),
+            Known::Pending => {
+                job.enter(Phase::Resolve, &self.config.timeouts, now);
+                self.keep(slot, Conn::Resolving { job });
+            }
         }
     }
 
-    /// Takes the outcome of a look-up.
-    pub(super) fn resolved(
-        &mut self,
-        Resolved {
-            ticket: answered,
-            addresses,
-        }: Resolved,
-        now: Instant,
-    ) {
-        let asker = self.slots.iter().find_map(|(slot, conn)| match conn {
-            Conn::Resolving { ticket, .. } if *ticket == answered => Some(slot),
+    /// Goes on with everyone who waits for a name. Whoever asked may have run out of time.
+    pub(super) fn resolved(&mut self, name: &str, known: &Known, now: Instant) {
+        let waits = |(slot, conn): (usize, &Conn)| match conn {
+            Conn::Resolving { job } => (job.target.host() == name).then_some(slot),
             _ => None,
-        });
-        // Whoever asked may have run out of time.
-        let Some(slot) = asker else { return };
-        let Some(Conn::Resolving {
-            job, connect_by, ..
-        }) = self.slots.take(slot)
-        else {
-            return;
         };
-        match addresses {
-            Ok(all) => {
-                let route = Route {
-                    rest: all.into_iter(),
-                    connect_by,
-                };
-                self.connect(slot, job, route, None, now);
+        let askers: Vec<usize> = self.slots.iter().filter_map(waits).collect();
+        for slot in askers {
+            let Some(Conn::Resolving { job }) = self.slots.take(slot) else {
+                continue;
+            };
+            match known {
+                Known::Addresses(all) => self.race(slot, job, all, now),
+                Known::Failed(why) => {
+                    let error = HttpError::resolve(&job.target, why);
+                    self.fail(slot, job, error, now);
+                }
+                Known::Pending => self.slots.put(slot, Conn::Resolving { job }),
             }
-            Err(e) => {
-                let error = HttpError::resolve(&job.target, &e);
+        }
+    }
+
+    /// Starts to connect.
+    fn race(&mut self, slot: usize, mut job: Box<Job>, addresses: &[IpAddr], now: Instant) {
+        job.enter(Phase::Connect, &self.config.timeouts, now);
+        let port = job.target.port();
+        let addresses = addresses.iter().map(|a| SocketAddr::new(*a, port));
+        let race = Race::new(addresses, job.phase_by.since(now));
+        self.connecting(slot, job, race, now);
+    }
+
+    /// Looks how the attempts to connect went, and goes on.
+    fn connecting(&mut self, slot: usize, job: Box<Job>, mut race: Race, now: Instant) {
+        let place = (self.poll.registry(), Token(slot));
+        match race.go_on(place, Some(&self.config.policy), &job.target, now) {
+            Standing::Running => self.keep(slot, Conn::Connecting { job, race }),
+            Standing::Won(socket) => self.connected(slot, job, socket, now),
+            Standing::Lost(error) => {
+                if job.target.address().is_none() {
+                    self.names.forget(job.target.host());
+                }
                 self.fail(slot, job, error, now);
             }
         }
     }
 
-    /// Tries the next address that the policy allows; `failed` says why the one before was none.
-    pub(super) fn connect(
-        &mut self,
-        slot: usize,
-        job: Box<Job>,
-        mut route: Route,
-        mut failed: Option<HttpError>,
-        now: Instant,
-    ) {
-        while let Some(address) = route.rest.next() {
-            if let Err(e) = self.config.policy.check(address) {
-                // What a connection failed with says more than a refusal.
-                failed = failed.or(Some(HttpError::policy(&job.target, &e)));
-                continue;
-            }
-            let socket = Socket::connect(address).and_then(|socket| {
-                let both = Interest::READABLE | Interest::WRITABLE;
-                let fd = socket.as_raw_fd();
-                self.poll
-                    .registry()
-                    .register(&mut SourceFd(&fd), Token(slot), both)?;
-                Ok(socket)
-            });
-            match socket {
-                Ok(socket) => {
-                    let until = route.share(now);
-                    let attempt = Attempt {
-                        socket,
-                        address,
-                        until,
-                        route,
-                    };
-                    return self.keep(slot, Conn::Connecting { job, attempt });
-                }
-                Err(e) => failed = Some(HttpError::connect(&job.target, address, &e)),
-            }
-        }
-        let error = failed.unwrap_or_else(|| HttpError::no_address(&job.target));
-        self.fail(slot, job, error, now);
-    }
-
-    /// Looks how an attempt to connect went, and goes on.
-    pub(super) fn connecting(
-        &mut self,
-        slot: usize,
-        job: Box<Job>,
-        attempt: Attempt,
-        now: Instant,
-    ) {
-        let Attempt {
-            socket,
-            address,
-            until,
-            route,
-        } = attempt;
-        match socket.connected() {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && now < until => {
-                let attempt = Attempt {
-                    socket,
-                    address,
-                    until,
-                    route,
+    /// Begins the exchange on a fresh connection.
+    fn connected(&mut self, slot: usize, job: Box<Job>, socket: Socket, now: Instant) {
+        let session = job.target.is_https().then(|| self.tls.session(&job.target));
+        match session.transpose() {
+            Ok(tls) => {
+                // What came before the connection was known to be up has been reported with it,
+                // and only once.
+                let hint = Hint {
+                    input: true,
+                    end: false,
                 };
-                self.keep(slot, Conn::Connecting { job, attempt });
+                let mut link = Link::new(socket, tls);
+                link.carry();
+                self.advance(slot, job, link, hint, now);
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                let error = HttpError::timeout(Phase::Connect, &job.target);
-                self.connect(slot, job, route, Some(error), now);
-            }
-            Err(e) => {
-                let error = HttpError::connect(&job.target, address, &e);
-                self.connect(slot, job, route, Some(error), now);
-            }
-            Ok(()) => {
-                let session = job.target.is_https().then(|| self.tls.session(&job.target));
-                match session.transpose() {
-                    Ok(tls) => {
-                        let link = Link::new(socket, tls);
-                        // What came before the connection was known to be up has been reported
-                        // with it, and only once.
-                        let hint = Hint {
-                            input: true,
-                            end: false,
-                        };
-                        self.advance(slot, job, link, route.connect_by, hint, now);
-                    }
-                    Err(e) => self.fail(slot, job, e, now),
-                }
-            }
+            Err(e) => self.fail(slot, job, e, now),
         }
     }
 
     /// Handles what the kernel reported about a slot.
     pub(super) fn ready(&mut self, slot: usize, hint: Hint, now: Instant) {
         match self.slots.take(slot) {
-            Some(Conn::Busy {
-                job,
-                link,
-                connect_by,
-            }) => {
-                self.advance(slot, job, link, connect_by, hint, now);
-            }
-            Some(Conn::Connecting { job, attempt }) => self.connecting(slot, job, attempt, now),
+            Some(Conn::Busy { job, link }) => self.advance(slot, job, link, hint, now),
+            Some(Conn::Connecting { job, race }) => self.connecting(slot, job, race, now),
             Some(Conn::Idle {
                 mut link,
                 target,
                 since,
+                until,
             }) => {
                 let usable = link.probe() == Peek::Quiet;
-                self.slots.put(
-                    slot,
-                    Conn::Idle {
-                        link,
-                        target,
-                        since,
-                    },
-                );
+                let idle = Conn::Idle {
+                    link,
+                    target,
+                    since,
+                    until,
+                };
+                self.slots.put(slot, idle);
                 if !usable {
-                    self.drop_connection(slot);
+                    self.drop_idle(slot, NoReuse::IdleClosed);
                 }
             }
             Some(resolving) => self.slots.put(slot, resolving),
@@ -210,19 +134,14 @@ impl Client {
         slot: usize,
         mut job: Box<Job>,
         mut link: Link,
-        connect_by: Instant,
         hint: Hint,
         now: Instant,
     ) {
         match job.turn(&mut link, &mut self.buf, hint.input) {
-            Turn::Pending => self.keep(
-                slot,
-                Conn::Busy {
-                    job,
-                    link,
-                    connect_by,
-                },
-            ),
+            Turn::Pending => {
+                job.enter(job.phase_on(&link), &self.config.timeouts, now);
+                self.keep(slot, Conn::Busy { job, link });
+            }
             Turn::Answered(mut answer) => {
                 if hint.end && answer.reuse == Reuse::Yes {
                     answer.reuse = Reuse::No(NoReuse::ServerClosed);
@@ -233,6 +152,7 @@ impl Client {
                 link.close();
                 if job.rewind(&error, self.config.limits) {
                     self.counters.retried += 1;
+                    self.learn(job.target.place(), job.waited, now);
                     self.release(slot, job.target.place());
                     self.open(job, now);
                 } else {
@@ -243,35 +163,26 @@ impl Client {
     }
 
     /// Gives an answer out and decides what becomes of its connection.
-    pub(super) fn answered(
+    fn answered(
         &mut self,
         slot: usize,
         job: Box<Job>,
         link: Link,
-        answer: Answer,
+        mut answer: Answer,
         now: Instant,
     ) {
-        let place = job.target.place();
+        if answer.reuse == Reuse::Yes && link.carried() >= self.config.max_requests {
+            answer.reuse = Reuse::No(NoReuse::RequestLimit);
+        }
         match answer.reuse {
             Reuse::Yes => {
-                if let Some(pool) = self.pools.get_mut(place) {
-                    pool.idle.push(slot);
-                }
-                self.freed = true;
-                let target = Arc::clone(&job.target);
-                self.keep(
-                    slot,
-                    Conn::Idle {
-                        link,
-                        target,
-                        since: now,
-                    },
-                );
+                let said = answer.head.keep_alive_timeout();
+                self.keep_idle(slot, link, Arc::clone(&job.target), said, now);
             }
             Reuse::No(why) => {
                 self.counters.not_reused[why.index()] += 1;
                 link.close();
-                self.release(slot, place);
+                self.release(slot, job.target.place());
             }
         }
         let Answer {
@@ -293,46 +204,41 @@ impl Client {
     /// Does what is due: deadlines, the next address, idle connections that are too old.
     pub(super) fn expire(&mut self, now: Instant) {
         self.due = NEVER;
-        let idle_age = self.config.idle_age;
-        let due: Vec<usize> = self
-            .slots
-            .iter()
-            .filter_map(|(slot, conn)| (conn.due(idle_age) <= now).then_some(slot))
-            .collect();
+        let is_due = |(slot, conn): (usize, &Conn)| (conn.due() <= now).then_some(slot);
+        let due: Vec<usize> = self.slots.iter().filter_map(is_due).collect();
         for slot in due {
             match self.slots.take(slot) {
-                Some(Conn::Busy { mut job, link, .. }) => match job.timed_out(&link) {
-                    Turn::Answered(answer) => self.answered(slot, job, link, answer, now),
-                    Turn::Failed(error) => {
+                Some(Conn::Busy { mut job, link }) => match job.timed_out() {
+                    Ok(answer) => self.answered(slot, job, link, answer, now),
+                    Err(error) => {
                         link.close();
                         self.fail(slot, job, error, now);
                     }
-                    Turn::Pending => unreachable!("a deadline ends an exchange"),
                 },
-                Some(Conn::Resolving { job, .. }) => {
-                    let error = HttpError::timeout(Phase::Resolve, &job.target);
-                    self.fail(slot, job, error, now);
+                Some(Conn::Connecting { job, race }) if now < job.phase_by => {
+                    self.connecting(slot, job, race, now);
                 }
-                Some(Conn::Connecting { job, attempt }) => {
-                    self.connecting(slot, job, attempt, now);
+                Some(Conn::Resolving { job } | Conn::Connecting { job, .. }) => {
+                    let error = HttpError::timeout(job.phase, &job.target);
+                    self.fail(slot, job, error, now);
                 }
                 Some(idle) => {
                     self.slots.put(slot, idle);
-                    self.drop_connection(slot);
+                    self.drop_idle(slot, NoReuse::IdleAge);
                 }
                 None => {}
             }
         }
         let (late, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|job| job.deadline <= now);
+            .partition(|job| job.phase_by <= now);
         self.waiting = waiting;
         for job in Vec::from(late) {
             let error = HttpError::timeout(Phase::Queue, &job.target);
             self.finish(*job, Err(error), now);
         }
-        let conns = self.slots.iter().map(|(_, conn)| conn.due(idle_age));
-        let waiting = self.waiting.iter().map(|job| job.deadline);
+        let conns = self.slots.iter().map(|(_, conn)| conn.due());
+        let waiting = self.waiting.iter().map(|job| job.phase_by);
         self.due = conns.chain(waiting).min().unwrap_or(NEVER);
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!                    ┌─▶ Resolving ─┐
 //! start ─▶ place ────┤              ├─▶ Connecting ─▶ Busy ─▶ Idle ─▶ (next request)
-//!            │       └──────────────┘                  │
+//!            │       └──────────────┘   (a race)       │
 //!            ├─▶ a reusable idle connection ───────────┘
 //!            └─▶ waiting, if all connections are taken
 //! ```
@@ -23,8 +23,9 @@ use std::time::Duration;
 use mio::{Events, Poll, Token};
 
 use super::conn::{Conn, Hint, Job};
+use super::names::Names;
 use super::place::Pool;
-use super::resolve::Resolver;
+use super::resolve::{self, LookUp};
 use super::slots::Slots;
 use super::socket::above_stdio;
 use super::target::Place;
@@ -54,7 +55,7 @@ pub struct Client {
     /// What the kernel reported, by slot.
     ready: Vec<(usize, Hint)>,
     waker: Arc<Waker>,
-    pub(super) resolver: Resolver,
+    pub(super) names: Names,
     pub(super) tls: Tls,
     pub(super) slots: Slots<Conn>,
     pub(super) pools: HashMap<Place, Pool>,
@@ -77,17 +78,22 @@ pub struct Counters {
     pub opened: u64,
     /// Requests sent again because a kept connection turned out to be closed.
     pub retried: u64,
-    /// Answers after which the connection could not be kept, by [`NoReuse::index`].
+    /// Connections that were not kept any longer, by [`NoReuse::index`].
     pub not_reused: [u64; NoReuse::ALL.len()],
 }
 
 impl Client {
-    /// Makes a client. Fails when there are no descriptors, the CA file can't be read, or the user
-    /// agent is not fit for a header.
+    /// Makes a client. Fails when there are no descriptors, a file of certificates can't be used,
+    /// or the user agent is not fit for a header.
     pub fn new(config: Config) -> io::Result<Client> {
+        Client::with_look_up(config, Arc::new(resolve::system))
+    }
+
+    /// As [`new`](Client::new), with another way to look names up.
+    pub(super) fn with_look_up(config: Config, look_up: Arc<LookUp>) -> io::Result<Client> {
         check_header("User-Agent", &config.user_agent)
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-        let tls = Tls::new(config.ca_file.as_deref())?;
+        let tls = Tls::new(&config)?;
         let (poll, waker) = above_stdio(|| {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKE)?;
@@ -98,7 +104,7 @@ impl Client {
             poll,
             events: Events::with_capacity(EVENTS),
             ready: Vec::new(),
-            resolver: Resolver::new(Arc::clone(&waker)),
+            names: Names::new(Arc::clone(&waker), look_up),
             waker,
             tls,
             slots: Slots::new(),
@@ -144,33 +150,12 @@ impl Client {
         self.place(job, now);
     }
 
-    /// As [`start`](Client::start), as if the target's name had resolved to these addresses.
+    /// What an exchange is doing; none if it is not there or over.
     #[cfg(test)]
-    pub(super) fn start_at(
-        &mut self,
-        id: u64,
-        request: Request,
-        addresses: Vec<std::net::SocketAddr>,
-        now: Instant,
-    ) {
-        let Config {
-            user_agent,
-            limits,
-            connect_timeout,
-            ..
-        } = &self.config;
-        let connect_by = now.after(*connect_timeout);
-        let job = Job::new(id, request, user_agent, *limits, now);
-        let slot = self.slots.reserve();
-        self.pools
-            .entry(job.target.place().clone())
-            .or_default()
-            .open += 1;
-        let route = super::conn::Route {
-            rest: addresses.into_iter(),
-            connect_by,
-        };
-        self.connect(slot, job, route, None, now);
+    pub(super) fn phase_of(&self, id: u64) -> Option<super::Phase> {
+        let conns = self.slots.iter().filter_map(|(_, conn)| conn.job());
+        let mut all = conns.chain(self.waiting.iter().map(|job| &**job));
+        all.find(|job| job.id == id).map(|job| job.phase)
     }
 
     /// Forgets an exchange and closes its connection; no [`Done`] comes. False if it is not there.
@@ -213,8 +198,8 @@ impl Client {
             self.ready(slot, hint, now);
         }
         self.ready = ready;
-        while let Some(resolved) = self.resolver.next_outcome() {
-            self.resolved(resolved, now);
+        while let Some((name, known)) = self.names.next_outcome(now) {
+            self.resolved(&name, &known, now);
         }
         if now >= self.due {
             self.expire(now);

@@ -1,14 +1,13 @@
 //! One connection and the exchange on it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, vec};
 
 use super::link::{Link, LinkError, Received, Sent};
 use super::outgoing::Outgoing;
-use super::resolve::Ticket;
-use super::socket::Socket;
-use super::{ErrorKind, HttpError, Phase, Request, Target};
+use super::race::Race;
+use super::{ErrorKind, HttpError, Phase, Request, Target, Timeouts};
 use crate::http::proto::{Answer, Exchange, Limits, Method, write_head};
 use crate::time::Instant;
 
@@ -21,69 +20,41 @@ pub(super) struct Job {
     pub(super) started: Instant,
     /// Sent over a connection that had carried another exchange.
     pub(super) reused: bool,
+    /// How long that had been idle.
+    pub(super) waited: Duration,
+    /// What it is doing.
+    pub(super) phase: Phase,
+    /// By when that must be over; never behind the deadline.
+    pub(super) phase_by: Instant,
     method: Method,
     out: Outgoing,
     exchange: Exchange,
     retried: bool,
 }
 
-/// Where a connection stands. `connect_by` bounds name, connection and handshake together.
+/// Where a connection stands.
 #[derive(Debug)]
 pub(super) enum Conn {
     /// The name is being looked up.
-    Resolving {
-        job: Box<Job>,
-        ticket: Ticket,
-        connect_by: Instant,
-    },
-    /// One address is being tried.
-    Connecting { job: Box<Job>, attempt: Attempt },
+    Resolving { job: Box<Job> },
+    /// Addresses are being tried.
+    Connecting { job: Box<Job>, race: Race },
     /// TLS handshake, request, answer.
-    Busy {
-        job: Box<Job>,
-        link: Link,
-        connect_by: Instant,
-    },
+    Busy { job: Box<Job>, link: Link },
     /// Waiting for the next request.
     Idle {
         link: Link,
         target: Arc<Target>,
         since: Instant,
+        until: Instant,
     },
-}
-
-/// An attempt to connect to one of several addresses.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) socket: Socket,
-    pub(super) address: std::net::SocketAddr,
-    /// When the next address gets its turn.
-    pub(super) until: Instant,
-    pub(super) route: Route,
-}
-
-/// Addresses that are still to be tried, and the time for all of them.
-#[derive(Debug)]
-pub(super) struct Route {
-    pub(super) rest: vec::IntoIter<std::net::SocketAddr>,
-    pub(super) connect_by: Instant,
-}
-
-impl Route {
-    /// An even share of what time is left for the address just taken.
-    pub(super) fn share(&self, now: Instant) -> Instant {
-        let shares = u32::try_from(self.rest.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        now.after(self.connect_by.since(now) / shares)
-    }
 }
 
 impl Conn {
     /// The target.
     pub(super) fn target(&self) -> &Arc<Target> {
         match self {
-            Conn::Resolving { job, .. } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
+            Conn::Resolving { job } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
                 &job.target
             }
             Conn::Idle { target, .. } => target,
@@ -93,7 +64,7 @@ impl Conn {
     /// The job, if there is one.
     pub(super) fn job(&self) -> Option<&Job> {
         match self {
-            Conn::Resolving { job, .. } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
+            Conn::Resolving { job } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
                 Some(job)
             }
             Conn::Idle { .. } => None,
@@ -101,17 +72,13 @@ impl Conn {
     }
 
     /// When something has to be done even if nothing happens.
-    pub(super) fn due(&self, idle_age: Duration) -> Instant {
+    pub(super) fn due(&self) -> Instant {
         match self {
-            Conn::Resolving { connect_by, .. } => *connect_by,
-            Conn::Connecting { attempt, .. } => attempt.until,
-            Conn::Busy {
-                job,
-                link,
-                connect_by,
-            } if link.is_handshaking() => job.deadline.min(*connect_by),
-            Conn::Busy { job, .. } => job.deadline,
-            Conn::Idle { since, .. } => since.after(idle_age),
+            Conn::Resolving { job } | Conn::Busy { job, .. } => job.phase_by,
+            Conn::Connecting { job, race } => {
+                race.due().map_or(job.phase_by, |d| d.min(job.phase_by))
+            }
+            Conn::Idle { until, .. } => *until,
         }
     }
 }
@@ -169,6 +136,9 @@ impl Job {
             deadline,
             started: now,
             reused: false,
+            waited: Duration::ZERO,
+            phase: Phase::Queue,
+            phase_by: deadline,
             method,
             out: Outgoing::new(head, body),
             exchange: Exchange::new(method, limits),
@@ -186,6 +156,7 @@ impl Job {
             self.out.rewind();
             self.exchange = Exchange::new(self.method, limits);
             (self.reused, self.retried) = (false, true);
+            self.phase = Phase::Queue;
         }
         safe
     }
@@ -217,12 +188,19 @@ impl Job {
         }
     }
 
-    /// What the passing of the deadline means.
-    pub(super) fn timed_out(&mut self, link: &Link) -> Turn {
-        match self.exchange.timed_out() {
-            Some(answer) => Turn::Answered(answer),
-            None => Turn::Failed(HttpError::timeout(self.phase(link), &self.target)),
+    /// Enters a phase, with its own time to go.
+    pub(super) fn enter(&mut self, phase: Phase, timeouts: &Timeouts, now: Instant) {
+        if phase != self.phase {
+            self.phase = phase;
+            let own = timeouts.of(phase).map(|time| now.after(time));
+            self.phase_by = own.map_or(self.deadline, |by| by.min(self.deadline));
         }
+    }
+
+    /// What the passing of a deadline means.
+    pub(super) fn timed_out(&mut self) -> Result<Answer, HttpError> {
+        let answer = self.exchange.timed_out();
+        answer.ok_or_else(|| HttpError::timeout(self.phase, &self.target))
     }
 
     /// Reads until there is no more input, or no more is needed.
@@ -255,14 +233,17 @@ impl Job {
     }
 
     fn failed(&self, link: &Link, error: Option<&io::Error>) -> Turn {
-        Turn::Failed(HttpError::closed(self.phase(link), &self.target, error))
+        Turn::Failed(HttpError::closed(self.phase_on(link), &self.target, error))
     }
 
-    fn phase(&self, link: &Link) -> Phase {
+    /// What is being done on a connection.
+    pub(super) fn phase_on(&self, link: &Link) -> Phase {
         if link.is_handshaking() {
             Phase::Tls
-        } else if self.out.is_done() {
+        } else if !self.exchange.untouched() {
             Phase::Answer
+        } else if self.out.is_done() {
+            Phase::FirstByte
         } else {
             Phase::Send
         }

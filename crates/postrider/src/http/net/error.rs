@@ -22,7 +22,9 @@ pub enum Phase {
     Tls,
     /// Sending the request.
     Send,
-    /// Waiting for the answer's head.
+    /// Waiting for the first byte of an answer.
+    FirstByte,
+    /// Reading the answer's head.
     Answer,
 }
 
@@ -35,6 +37,7 @@ impl Phase {
             Phase::Connect => "connect",
             Phase::Tls => "tls",
             Phase::Send => "send",
+            Phase::FirstByte => "first_byte",
             Phase::Answer => "answer",
         }
     }
@@ -91,9 +94,8 @@ impl std::error::Error for HttpError {}
 
 /// The constructors: one per way to fail, each with the words for it.
 impl HttpError {
-    pub(super) fn resolve(target: &Target, error: &io::Error) -> Self {
+    pub(super) fn resolve(target: &Target, text: &str) -> Self {
         let host = target.host();
-        let text = error.to_string();
         // std gives only the C library's words: glibc's and musl's for EAI_AGAIN.
         let again = ["Temporary failure", "Try again", "too many names"];
         let (node_code, advice) = if again.iter().any(|a| text.contains(a)) {
@@ -152,6 +154,7 @@ impl HttpError {
         let doing = match phase {
             Phase::Tls => "during the TLS handshake",
             Phase::Send => "before it had taken the whole request",
+            Phase::Answer => "in the middle of the answer's head",
             _ => "without an answer",
         };
         let who = target.authority();
@@ -178,10 +181,11 @@ impl HttpError {
             Phase::Connect => format!("connecting to {who} took too long"),
             Phase::Tls => format!("the TLS handshake with {who} took too long"),
             Phase::Send => format!("{who} did not take the whole request in time"),
-            Phase::Answer => format!("{who} took the request but did not answer in time"),
+            Phase::FirstByte => format!("{who} took the request but did not answer in time"),
+            Phase::Answer => format!("{who} began to answer but did not get far enough in time"),
         };
         let node_code = match phase {
-            Phase::Send | Phase::Answer => "ESOCKETTIMEDOUT",
+            Phase::Send | Phase::FirstByte | Phase::Answer => "ESOCKETTIMEDOUT",
             _ => "ETIMEDOUT",
         };
         HttpError {

@@ -12,6 +12,8 @@ use super::socket::{Peek, Socket};
 pub(super) struct Link {
     socket: Socket,
     tls: Option<Box<ClientConnection>>,
+    /// Requests that it has been given.
+    carried: u32,
 }
 
 /// How far a send got.
@@ -43,7 +45,21 @@ pub(super) enum LinkError {
 
 impl Link {
     pub(super) fn new(socket: Socket, tls: Option<Box<ClientConnection>>) -> Self {
-        Link { socket, tls }
+        Link {
+            socket,
+            tls,
+            carried: 0,
+        }
+    }
+
+    /// Gives it one more request.
+    pub(super) fn carry(&mut self) {
+        self.carried += 1;
+    }
+
+    /// Requests that it has been given.
+    pub(super) fn carried(&self) -> u32 {
+        self.carried
     }
 
     /// Whether this is TLS and its handshake is not over.

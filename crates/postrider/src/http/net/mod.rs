@@ -5,7 +5,7 @@
 //! ```text
 //! Client ─┬─ Conn ─┬─ Job: Outgoing (what is to be sent) + Exchange (what has come)
 //!         │        └─ Link: Socket, TLS session
-//!         ├─ Resolver: threads that look names up
+//!         ├─ Names: what names resolve to; Resolver: threads that look them up
 //!         └─ Policy: which addresses may be connected to
 //! ```
 
@@ -15,10 +15,13 @@ mod client;
 mod config;
 mod conn;
 mod error;
+mod identity;
 mod link;
+mod names;
 mod outgoing;
 mod place;
 mod policy;
+mod race;
 mod request;
 mod resolve;
 mod slots;
@@ -31,9 +34,10 @@ mod waker;
 
 pub use body::{Body, Slice};
 pub use client::{Client, Counters};
-pub use config::Config;
+pub use config::{Config, Timeouts};
 pub use error::{ErrorKind, HttpError, Phase};
-pub use policy::{Allow, Policy, PolicyError};
+pub use identity::{Identity, IdentityError};
+pub use policy::{Policy, PolicyError};
 pub use request::{Done, Request, Response};
 pub use target::{Target, TargetError};
 pub use waker::Waker;

@@ -5,33 +5,20 @@
 //! made on the address that is about to be connected to, never on a name, so a name that
 //! resolves to something else the second time gains nothing.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 
 use thiserror::Error;
 
-/// An exception from the policy: `CIDR[:PORT]`, such as `127.0.0.0/8`, `10.1.2.3:8080` or
-/// `[fd00::/8]:8443`. It lifts the refused ranges and, for its port (all, if none is given), the
-/// rule that ports are 80 and 443.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allow {
-    /// Network address, host bits zero.
-    pub net: IpAddr,
-    /// Prefix length.
-    pub prefix: u8,
-    /// The only port allowed; all, if none.
-    pub port: Option<u16>,
-}
+use crate::allow::{AllowTarget, covers};
 
 /// The target policy: what [`Target::parse`](super::Target::parse) and every connect ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Exceptions.
-    pub allow: Vec<Allow>,
+    pub allow: Vec<AllowTarget>,
 }
 
-/// Why an address is refused or an exception can't be read.
+/// Why an address is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -52,11 +39,6 @@ pub enum PolicyError {
         "port {0} is refused: targets use port 80 or 443 unless an allowed target names another"
     )]
     Port(u16),
-    /// Text that is not `CIDR[:PORT]`.
-    #[error(
-        "{0:?} is not an allowed target: write CIDR or CIDR:PORT, such as 10.0.0.0/8 or [fd00::/8]:8443"
-    )]
-    Syntax(String),
 }
 
 /// Ports that need no exception.
@@ -262,91 +244,4 @@ fn translated(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b] = s[6].to_be_bytes();
     let [c, d] = s[7].to_be_bytes();
     (s[..6] == [0x64, 0xff9b, 0, 0, 0, 0]).then(|| Ipv4Addr::new(a, b, c, d))
-}
-
-/// Whether `net`/`prefix` covers `address`; never across families.
-fn covers(net: IpAddr, prefix: u8, address: IpAddr) -> bool {
-    mask(address, prefix).is_some_and(|masked| masked == net)
-}
-
-/// The address with all bits behind the prefix zero; none if the prefix is too long.
-fn mask(address: IpAddr, prefix: u8) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => {
-            let behind = 32u32.checked_sub(u32::from(prefix))?;
-            let mask = u32::MAX.checked_shl(behind).unwrap_or(0);
-            Some(IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask)))
-        }
-        IpAddr::V6(v6) => {
-            let behind = 128u32.checked_sub(u32::from(prefix))?;
-            let mask = u128::MAX.checked_shl(behind).unwrap_or(0);
-            Some(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask)))
-        }
-    }
-}
-
-impl Allow {
-    /// Whether this exception covers an address and port.
-    pub fn contains(&self, address: IpAddr, port: u16) -> bool {
-        covers(self.net, self.prefix, address.to_canonical()) && self.port.is_none_or(|p| p == port)
-    }
-}
-
-impl FromStr for Allow {
-    type Err = PolicyError;
-
-    /// Reads `ADDRESS[/PREFIX][:PORT]`; IPv6 with a port is `[ADDRESS/PREFIX]:PORT` or
-    /// `[ADDRESS]/PREFIX:PORT`. Bits behind the prefix are ignored.
-    fn from_str(text: &str) -> Result<Self, PolicyError> {
-        parse_allow(text).ok_or_else(|| PolicyError::Syntax(text.to_owned()))
-    }
-}
-
-fn parse_allow(text: &str) -> Option<Allow> {
-    let (network, rest) = match text.strip_prefix('[') {
-        Some(inner) => inner.split_once(']')?,
-        // A colon in IPv4 comes before the port; in IPv6 without brackets it never does.
-        None if text.contains('.') && !text.contains("::") => {
-            text.split_at(text.find(':').unwrap_or(text.len()))
-        }
-        None => (text, ""),
-    };
-    let (tail, port) = match rest.split_once(':') {
-        Some((tail, port)) => (tail, Some(number(port)?)),
-        None => (rest, None),
-    };
-    let (address, prefix) = match (network.split_once('/'), tail.strip_prefix('/')) {
-        (Some((address, prefix)), None) if tail.is_empty() => (address, Some(number(prefix)?)),
-        (None, Some(prefix)) => (network, Some(number(prefix)?)),
-        (None, None) if tail.is_empty() => (network, None),
-        _ => return None,
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let prefix = match prefix {
-        Some(prefix) => u8::try_from(prefix).ok()?,
-        None if address.is_ipv4() => 32,
-        None => 128,
-    };
-    Some(Allow {
-        net: mask(address, prefix)?,
-        prefix,
-        port,
-    })
-}
-
-/// Decimal digits only: no sign, no blank.
-fn number(text: &str) -> Option<u16> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())?
-}
-
-impl fmt::Display for Allow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.net, self.port) {
-            (IpAddr::V6(net), Some(port)) => write!(f, "[{net}/{}]:{port}", self.prefix),
-            (net, Some(port)) => write!(f, "{net}/{}:{port}", self.prefix),
-            (net, None) => write!(f, "{net}/{}", self.prefix),
-        }
-    }
 }

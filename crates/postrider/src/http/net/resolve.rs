@@ -1,10 +1,10 @@
-//! Names to addresses, off the loop: `getaddrinfo` blocks for as long as it likes.
+//! Threads that look names up: `getaddrinfo` blocks for as long as it likes.
 //!
 //! A few threads, made as they are needed, take names from a bounded queue. They can't be
-//! interrupted, so nobody waits for them: an answer that comes too late finds its asker gone.
+//! interrupted, so nobody waits for them.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
@@ -19,48 +19,43 @@ const MAX_QUEUED: usize = 1024;
 /// Addresses of one name that are kept.
 const MAX_ADDRESSES: usize = 16;
 
-/// Who asked. Unique over the life of a client.
-pub(super) type Ticket = u64;
-
-struct Job {
-    ticket: Ticket,
-    host: String,
-    port: u16,
-}
+/// How a name is looked up; replaced in tests.
+pub(super) type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// The outcome of one look-up.
-pub(super) struct Resolved {
-    pub(super) ticket: Ticket,
-    pub(super) addresses: io::Result<Vec<SocketAddr>>,
+pub(super) struct Outcome {
+    pub(super) name: Arc<str>,
+    pub(super) addresses: io::Result<Vec<IpAddr>>,
 }
 
 /// Looks names up in threads of its own.
 pub(super) struct Resolver {
-    jobs: Sender<Job>,
-    queue: Receiver<Job>,
-    outcomes: (Sender<Resolved>, Receiver<Resolved>),
+    look_up: Arc<LookUp>,
+    jobs: Sender<Arc<str>>,
+    queue: Receiver<Arc<str>>,
+    outcomes: (Sender<Outcome>, Receiver<Outcome>),
     waker: Arc<Waker>,
     threads: usize,
-    pending: usize,
-    next: Ticket,
+    /// Look-ups under way.
+    pub(super) pending: usize,
 }
 
 impl Resolver {
-    pub(super) fn new(waker: Arc<Waker>) -> Self {
+    pub(super) fn new(waker: Arc<Waker>, look_up: Arc<LookUp>) -> Self {
         let (jobs, queue) = bounded(MAX_QUEUED);
         Resolver {
+            look_up,
             jobs,
             queue,
             outcomes: unbounded(),
             waker,
             threads: 0,
             pending: 0,
-            next: 0,
         }
     }
 
     /// Asks for the addresses of a name.
-    pub(super) fn ask(&mut self, host: &str, port: u16) -> io::Result<Ticket> {
+    pub(super) fn ask(&mut self, name: Arc<str>) -> io::Result<()> {
         if self.pending >= self.threads && self.threads < MAX_THREADS {
             match self.spawn() {
                 Ok(()) => self.threads += 1,
@@ -68,22 +63,16 @@ impl Resolver {
                 Err(_) => {}
             }
         }
-        self.next += 1;
-        let job = Job {
-            ticket: self.next,
-            host: host.to_owned(),
-            port,
-        };
-        self.jobs.try_send(job).map_err(|e| match e {
+        self.jobs.try_send(name).map_err(|e| match e {
             TrySendError::Full(_) => io::Error::other("too many names wait to be looked up"),
             TrySendError::Disconnected(_) => io::Error::other("the look-up threads are gone"),
         })?;
         self.pending += 1;
-        Ok(self.next)
+        Ok(())
     }
 
     /// An outcome that has come in.
-    pub(super) fn next_outcome(&mut self) -> Option<Resolved> {
+    pub(super) fn next_outcome(&mut self) -> Option<Outcome> {
         if self.pending == 0 {
             return None;
         }
@@ -94,17 +83,11 @@ impl Resolver {
 
     fn spawn(&self) -> io::Result<()> {
         let (queue, outcomes) = (self.queue.clone(), self.outcomes.0.clone());
-        let waker = Arc::clone(&self.waker);
+        let (waker, look_up) = (Arc::clone(&self.waker), Arc::clone(&self.look_up));
         let serve = move || {
-            for job in queue {
-                let addresses = look_up(&job.host, job.port);
-                if outcomes
-                    .send(Resolved {
-                        ticket: job.ticket,
-                        addresses,
-                    })
-                    .is_err()
-                {
+            for name in queue {
+                let addresses = look_up(&name);
+                if outcomes.send(Outcome { name, addresses }).is_err() {
                     return;
                 }
                 waker.wake();
@@ -117,11 +100,10 @@ impl Resolver {
     }
 }
 
-fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+/// As the system looks names up.
+pub(super) fn system(name: &str) -> io::Result<Vec<IpAddr>> {
     above_stdio(|| {
-        Ok((host, port)
-            .to_socket_addrs()?
-            .take(MAX_ADDRESSES)
-            .collect())
+        let all = (name, 0).to_socket_addrs()?;
+        Ok(all.take(MAX_ADDRESSES).map(|a| a.ip()).collect())
     })?
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 use url::{Host, Url};
 
+use super::Identity;
 use super::policy::{Policy, PolicyError};
 
 /// A parsed and checked target URL.
@@ -16,12 +17,13 @@ pub struct Target {
     path: String,
 }
 
-/// What connections are pooled by.
+/// What connections are pooled by. Which proxy they go through follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) https: bool,
     pub(super) host: String,
     pub(super) port: u16,
+    pub(super) identity: Option<Identity>,
 }
 
 /// Why a URL is no target.
@@ -91,11 +93,28 @@ impl Target {
         let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
         let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
         Ok(Target {
-            place: Place { https, host, port },
+            place: Place {
+                https,
+                host,
+                port,
+                identity: None,
+            },
             address,
             authority,
             path,
         })
+    }
+
+    /// The same target, with a client certificate to present, in place of
+    /// [`Config::certificate_file`](super::Config::certificate_file)'s. Its connections are its own.
+    pub fn with_identity(mut self, identity: Identity) -> Target {
+        self.place.identity = Some(identity);
+        self
+    }
+
+    /// The client certificate that is presented to it alone.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.place.identity.as_ref()
     }
 
     /// Whether it is https.

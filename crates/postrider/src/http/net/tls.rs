@@ -1,14 +1,19 @@
 //! TLS by rustls: whom we trust, and what went wrong, in words.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use rustls::sign::SingleCertAndKey;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, PeerIncompatible,
+    RootCertStore,
+};
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::{HttpError, Target};
+use super::{Config, HttpError, Identity, Target};
 
 /// Where distributions keep the system's roots: Debian and Alpine, Fedora, SUSE, others. A fixed
 /// list, because reading SSL_CERT_FILE would read the host's environment, which it may be
@@ -24,39 +29,41 @@ const SYSTEM_ROOTS: [&str; 4] = [
 /// `sendmsg`, not a whole body.
 const BUFFERED: usize = 256 * 1024;
 
+/// Set-ups kept at once, one per identity; beyond, all are made again as they are needed.
+const MAX_SETUPS: usize = 1024;
+
+/// Sessions that one identity can resume.
+const RESUMED: usize = 256;
+
 /// Makes TLS sessions. The system's roots are read at the first one.
 #[derive(Default)]
 pub(super) struct Tls {
-    config: Option<Arc<ClientConfig>>,
+    roots: Option<Arc<RootCertStore>>,
+    /// Presented where the target has no identity of its own.
+    identity: Option<Identity>,
+    setups: HashMap<Option<Identity>, Arc<ClientConfig>>,
 }
 
 impl Tls {
-    /// Trusts the certificates of a PEM file, or the system's.
-    pub(super) fn new(ca_file: Option<&Path>) -> io::Result<Tls> {
-        let Some(path) = ca_file else {
-            return Ok(Tls::default());
+    /// Trusts the certificates of the CA file, or the system's.
+    pub(super) fn new(config: &Config) -> io::Result<Tls> {
+        let roots = match &config.ca_file {
+            Some(path) => {
+                let roots = read_roots(path).map_err(|e| unusable("CA file", path, &e))?;
+                Some(Arc::new(roots))
+            }
+            None => None,
         };
-        let roots = read_roots(path).map_err(|e| {
-            io::Error::new(
-                e.kind(),
-                format!("cannot use CA file {}: {e}", path.display()),
-            )
-        })?;
         Ok(Tls {
-            config: Some(Arc::new(client_config(roots)?)),
+            roots,
+            identity: own_identity(config)?,
+            setups: HashMap::new(),
         })
     }
 
     /// Starts a session with a target.
     pub(super) fn session(&mut self, target: &Target) -> Result<Box<ClientConnection>, HttpError> {
-        let config = match &self.config {
-            Some(config) => Arc::clone(config),
-            None => {
-                let roots = system_roots().map_err(HttpError::no_tls)?;
-                let config = client_config(roots).map_err(|e| HttpError::no_tls(e.to_string()))?;
-                Arc::clone(self.config.insert(Arc::new(config)))
-            }
-        };
+        let setup = self.setup(target.identity()).map_err(HttpError::no_tls)?;
         let name = match target.address() {
             Some(address) => ServerName::from(address),
             None => ServerName::try_from(target.host().to_owned()).map_err(|e| {
@@ -64,21 +71,70 @@ impl Tls {
             })?,
         };
         let mut session =
-            ClientConnection::new(config, name).map_err(|e| HttpError::tls(target, &e))?;
+            ClientConnection::new(setup, name).map_err(|e| HttpError::tls(target, &e))?;
         session.set_buffer_limit(Some(BUFFERED));
         Ok(Box::new(session))
     }
+
+    /// The set-up for an identity. Each has sessions of its own to resume: a resumed session speaks
+    /// for the certificate that it was begun with.
+    fn setup(&mut self, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, String> {
+        let identity = identity.or(self.identity.as_ref()).cloned();
+        if let Some(setup) = self.setups.get(&identity) {
+            return Ok(Arc::clone(setup));
+        }
+        let roots = match &self.roots {
+            Some(roots) => Arc::clone(roots),
+            None => Arc::clone(self.roots.insert(Arc::new(system_roots()?))),
+        };
+        let setup = Arc::new(client_config(roots, identity.as_ref()).map_err(|e| e.to_string())?);
+        if self.setups.len() >= MAX_SETUPS {
+            self.setups.clear();
+        }
+        self.setups.insert(identity, Arc::clone(&setup));
+        Ok(setup)
+    }
 }
 
-fn client_config(roots: RootCertStore) -> io::Result<ClientConfig> {
+/// The identity that the configuration names; its key may be in the same file.
+fn own_identity(config: &Config) -> io::Result<Option<Identity>> {
+    let Some(path) = &config.certificate_file else {
+        return Ok(None);
+    };
+    let what = "client certificate file";
+    let certificates = std::fs::read(path).map_err(|e| unusable(what, path, &e))?;
+    let key_path = config.key_file.as_ref().unwrap_or(path);
+    let key = std::fs::read(key_path).map_err(|e| unusable("client key file", key_path, &e))?;
+    let identity = Identity::from_pem(&certificates, &key);
+    identity
+        .map(Some)
+        .map_err(|e| unusable(what, path, &e.into()))
+}
+
+fn unusable(what: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot use {what} {}: {error}", path.display()),
+    )
+}
+
+fn client_config(
+    roots: Arc<RootCertStore>,
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let presented = SingleCertAndKey::from(Arc::clone(identity.certified()));
+            builder.with_client_cert_resolver(Arc::new(presented))
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(256);
+    config.resumption = Resumption::in_memory_sessions(RESUMED);
     Ok(config)
 }
 
@@ -113,13 +169,14 @@ pub(super) fn explain(error: &rustls::Error, target: &Target) -> (&'static str, 
     let host = target.host();
     match error {
         E::InvalidCertificate(why) => certificate_failure(why, host),
-        E::AlertReceived(alert) => (
-            "EPROTO",
-            format!("{host} refused the TLS handshake: alert {alert:?}"),
-        ),
+        E::AlertReceived(alert) => alert_received(*alert, host),
         E::InvalidMessage(_) => (
             "EPROTO",
             format!("{host} does not speak TLS on port {}", target.port()),
+        ),
+        E::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => (
+            "ERR_SSL_UNSUPPORTED_PROTOCOL",
+            format!("{host} offers neither TLS 1.2 nor TLS 1.3"),
         ),
         E::PeerIncompatible(why) => (
             "EPROTO",
@@ -127,6 +184,62 @@ pub(super) fn explain(error: &rustls::Error, target: &Target) -> (&'static str, 
         ),
         E::NoCertificatesPresented => ("EPROTO", format!("{host} presented no certificate")),
         other => ("EPROTO", format!("TLS with {host} failed: {other}")),
+    }
+}
+
+/// What a receiver tells us by ending TLS. Under TLS 1.3 it says what it thinks of our certificate
+/// only behind the handshake.
+fn alert_received(alert: AlertDescription, host: &str) -> (&'static str, String) {
+    use AlertDescription as A;
+    let ours = |what: &str| format!("{host} refused our client certificate: {what}");
+    match alert {
+        A::CertificateRequired => (
+            "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+            format!("{host} asks for a client certificate, and this webhook has none"),
+        ),
+        A::BadCertificate => ("ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", ours("it is bad")),
+        A::UnknownCA => (
+            "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+            ours("it does not know the issuer"),
+        ),
+        A::CertificateExpired => (
+            "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED",
+            ours("it has expired"),
+        ),
+        A::CertificateRevoked => (
+            "ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED",
+            ours("it is revoked"),
+        ),
+        A::CertificateUnknown => (
+            "ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+            ours("it gives no reason"),
+        ),
+        A::UnsupportedCertificate => (
+            "ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+            ours("it is of a kind that is not supported"),
+        ),
+        A::AccessDenied => (
+            "ERR_SSL_TLSV1_ALERT_ACCESS_DENIED",
+            ours("it may not enter"),
+        ),
+        A::ProtocolVersion => (
+            "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+            format!("{host} offers neither TLS 1.2 nor TLS 1.3"),
+        ),
+        A::UnrecognisedName => (
+            "ERR_SSL_TLSV1_UNRECOGNIZED_NAME",
+            format!("{host} has no certificate for that name"),
+        ),
+        A::HandshakeFailure => (
+            "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+            format!(
+                "{host} refused the TLS handshake: no parameters in common, or it asks for a client certificate"
+            ),
+        ),
+        other => (
+            "EPROTO",
+            format!("{host} ended TLS with the alert {other:?}"),
+        ),
     }
 }
 

@@ -64,6 +64,19 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Seconds for which the receiver keeps an idle connection, where it says so:
+    /// `Keep-Alive: timeout=5, max=100` (RFC 2068 §19.7.1.1; Node.js and Apache send it).
+    pub fn keep_alive_timeout(&self) -> Option<u32> {
+        let params = self.headers.all("keep-alive").flat_map(|v| v.split(','));
+        let named = params.filter_map(|p| p.split_once('='));
+        let timeout = named
+            .filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))
+            .filter_map(|(_, seconds)| seconds.trim().parse().ok());
+        timeout.min()
+    }
+}
+
 /// Headers of an answer: names in lower case, values with bytes that are not UTF-8 replaced.
 ///
 /// One buffer and one index, however many headers.

@@ -45,11 +45,19 @@ pub enum NoReuse {
     Unsolicited,
     /// The body did not end as announced: see [`BodyEnd`].
     BodyCut,
+    /// It has carried as many requests as one connection may.
+    RequestLimit,
+    /// While idle, the receiver closed it or sent what nobody asked for.
+    IdleClosed,
+    /// Idle for as long as a connection may be.
+    IdleAge,
+    /// Idle, closed to make room for another target's.
+    Evicted,
 }
 
 impl NoReuse {
     /// Every reason, in the order of [`NoReuse::index`].
-    pub const ALL: [NoReuse; 8] = [
+    pub const ALL: [NoReuse; 12] = [
         NoReuse::ServerAsked,
         NoReuse::ServerClosed,
         NoReuse::Http10,
@@ -58,6 +66,10 @@ impl NoReuse {
         NoReuse::EarlyAnswer,
         NoReuse::Unsolicited,
         NoReuse::BodyCut,
+        NoReuse::RequestLimit,
+        NoReuse::IdleClosed,
+        NoReuse::IdleAge,
+        NoReuse::Evicted,
     ];
 
     /// A place in an array of counters, below `ALL.len()`.
@@ -76,6 +88,10 @@ impl NoReuse {
             NoReuse::EarlyAnswer => "early_answer",
             NoReuse::Unsolicited => "unsolicited",
             NoReuse::BodyCut => "body_cut",
+            NoReuse::RequestLimit => "request_limit",
+            NoReuse::IdleClosed => "idle_closed",
+            NoReuse::IdleAge => "idle_age",
+            NoReuse::Evicted => "evicted",
         }
     }
 }

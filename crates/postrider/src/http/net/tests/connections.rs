@@ -1,13 +1,15 @@
 //! Keeping, reusing, limiting and closing connections; what goes over them.
 
 use std::io::{BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::support::*;
-use crate::http::{Body, BodyEnd, Client, Config, HeaderLines, NoReuse, Reuse, Slice};
-use crate::time::SystemClock;
+use crate::http::{
+    Body, BodyEnd, Client, Config, ErrorKind, HeaderLines, NoReuse, Phase, Request, Reuse, Slice,
+};
+use crate::time::{Clock, ManualClock, SystemClock};
 
 #[test]
 fn a_request_arrives_as_it_was_given() {
@@ -262,16 +264,35 @@ fn a_cancelled_exchange_never_comes_back() {
 fn a_dead_address_gives_way_to_the_next_one() {
     let receiver = Receiver::answering(OK);
     let port = receiver.addr.port();
-    let dead: SocketAddr = format!("127.0.0.2:{port}").parse().unwrap();
-    let mut client = client();
-    let request = post(&receiver.url(), body("x"));
-    client.start_at(1, request.clone(), vec![dead, receiver.addr], now());
-    assert_eq!(answer(finish(&mut client, 1).pop().unwrap()).status, 200);
-    client.close_idle();
-    client.start_at(2, request, vec![dead, dead], now());
-    let error = error(finish(&mut client, 1).pop().unwrap());
+    let url = format!("http://hooks.test:{port}/");
+    let mut client = client_where_names_are(&["127.0.0.2", "::1", "127.0.0.1"]);
+    let done = exchange(&mut client, post(&url, body("x")));
+    assert_eq!(answer(done).status, 200);
+
+    let mut client = client_where_names_are(&["127.0.0.2", "127.0.0.3"]);
+    let error = error(exchange(&mut client, post(&url, body("x"))));
     assert_eq!(error.node_code, "ECONNREFUSED");
-    assert!(error.message.contains(&dead.to_string()), "{error}");
+    assert!(
+        error.message.contains(&format!("127.0.0.3:{port}")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_receiver_on_ipv6_is_reached_by_address_and_by_name() {
+    let receiver = Receiver::start_on("[::1]:0", |_, stream| {
+        let mut stream = BufReader::new(stream);
+        while read_request(&mut stream).is_some() {
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let port = receiver.addr.port();
+    assert_eq!(receiver.url(), format!("http://[::1]:{port}/hook"));
+    let mut client = client_where_names_are(&["127.0.0.1", "::1"]);
+    for url in [receiver.url(), format!("http://hooks.test:{port}/")] {
+        let done = exchange(&mut client, post(&url, body("x")));
+        assert_eq!(answer(done).status, 200);
+    }
 }
 
 #[test]
@@ -284,4 +305,134 @@ fn a_name_is_looked_up() {
         200
     );
     assert!(exchange(&mut client, post(&url, body("x"))).reused);
+}
+
+/// What a name means is remembered; once nobody answers there any more, it is asked again.
+#[test]
+fn a_name_is_looked_up_again_when_none_of_its_addresses_answers() {
+    let receiver = Receiver::answering(OK);
+    let url = format!("http://hooks.test:{}/", receiver.addr.port());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    // It moves after the first look-up.
+    let look_up = move |_: &str| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => Ok(vec!["127.0.0.2".parse().unwrap()]),
+        _ => Ok(vec!["127.0.0.1".parse().unwrap()]),
+    };
+    let mut client = Client::with_look_up(config(), Arc::new(look_up)).unwrap();
+    assert_eq!(
+        error(exchange(&mut client, post(&url, body("x")))).node_code,
+        "ECONNREFUSED"
+    );
+    for _ in 0..3 {
+        let done = exchange(&mut client, post(&url, body("x")));
+        assert_eq!(answer(done).status, 200);
+        client.close_idle();
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_name_without_an_address_is_an_error_of_resolving() {
+    let mut client = client_where_names_are(&[]);
+    let error = error(exchange(&mut client, post("http://hooks.test/", body("x"))));
+    assert_eq!(
+        (error.phase, error.kind),
+        (Phase::Resolve, ErrorKind::Resolve)
+    );
+    assert_eq!(error.node_code, "ENOTFOUND");
+}
+
+#[test]
+fn a_connection_carries_so_many_requests_and_no_more() {
+    let receiver = Receiver::answering(OK);
+    let max_requests = 3;
+    let mut client = Client::new(Config {
+        max_requests,
+        ..config()
+    })
+    .unwrap();
+    let reused: Vec<bool> = (0..7)
+        .map(|_| exchange(&mut client, post(&receiver.url(), body("x"))).reused)
+        .collect();
+    assert_eq!(reused, [false, true, true, false, true, true, false]);
+    let not_reused = client.counters().not_reused;
+    assert_eq!(not_reused[NoReuse::RequestLimit.index()], 2);
+}
+
+/// Row 26: a receiver that says how long it keeps idle connections is believed.
+#[test]
+fn a_connection_is_kept_for_less_than_the_receiver_says() {
+    let receiver = Receiver::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=2, max=100\r\n\r\n",
+    );
+    let clock = ManualClock::new(0);
+    let mut client = client();
+    for (wait_ms, reused) in [(0, false), (1499, true), (1500, false)] {
+        clock.advance(Duration::from_millis(wait_ms));
+        let mut done = Vec::new();
+        // Whatever is due comes before the next request.
+        client
+            .poll(Some(Duration::ZERO), &clock, &mut done)
+            .unwrap();
+        let deadline = clock.now().mono.after(Duration::from_secs(10));
+        let request = Request {
+            deadline,
+            ..post(&receiver.url(), body("x"))
+        };
+        client.start(1, request, clock.now().mono);
+        while done.is_empty() {
+            client
+                .poll(Some(Duration::from_millis(10)), &clock, &mut done)
+                .unwrap();
+        }
+        assert_eq!(done[0].reused, reused, "after {wait_ms} ms");
+    }
+    let not_reused = client.counters().not_reused;
+    assert_eq!(not_reused[NoReuse::IdleAge.index()], 1);
+}
+
+/// Row 26: where it does not say, a lost request teaches.
+#[test]
+fn a_request_lost_on_an_idle_connection_shortens_how_long_they_are_kept() {
+    let receiver = Receiver::start(|number, stream| {
+        let mut stream = BufReader::new(stream);
+        read_request(&mut stream).unwrap();
+        stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        while read_head(&mut stream).is_some() && number > 0 {
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let clock = ManualClock::new(0);
+    let mut client = client();
+    let send = |client: &mut Client| {
+        let request = Request {
+            deadline: clock.now().mono.after(Duration::from_secs(10)),
+            ..post(&receiver.url(), Body::new())
+        };
+        let mut done = Vec::new();
+        client.start(1, request, clock.now().mono);
+        while done.is_empty() {
+            client
+                .poll(Some(Duration::from_millis(10)), &clock, &mut done)
+                .unwrap();
+        }
+        assert_eq!(done[0].result.as_ref().unwrap().status, 200);
+    };
+    send(&mut client);
+    // Kept for two seconds, and closed as the next request arrives.
+    clock.advance(Duration::from_secs(2));
+    send(&mut client);
+    assert_eq!(client.counters().retried, 1);
+    assert_eq!(client.connections(), 1);
+    clock.advance(Duration::from_millis(1499));
+    client
+        .poll(Some(Duration::ZERO), &clock, &mut Vec::new())
+        .unwrap();
+    assert_eq!(client.connections(), 1);
+    clock.advance(Duration::from_millis(1));
+    client
+        .poll(Some(Duration::ZERO), &clock, &mut Vec::new())
+        .unwrap();
+    assert_eq!(client.connections(), 0);
 }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod guest;
+mod identity;
 mod policy;
 mod support;
 mod timing;

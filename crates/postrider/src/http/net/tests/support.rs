@@ -1,15 +1,14 @@
 //! A receiver that does as it is told, and a client that is polled until it is done.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::http::{
-    Allow, Body, Client, Config, Done, HeaderLines, HttpError, Method, Policy, Request, Response,
-    Target,
+    Body, Client, Config, Done, HeaderLines, HttpError, Method, Policy, Request, Response, Target,
 };
 use crate::time::{Clock, Instant, SystemClock};
 
@@ -23,7 +22,14 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn start(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Receiver::start_on("127.0.0.1:0", serve)
+    }
+
+    pub(super) fn start_on(
+        addr: &str,
+        serve: impl Fn(usize, TcpStream) + Send + Sync + 'static,
+    ) -> Receiver {
+        let listener = TcpListener::bind(addr).unwrap();
         let addr = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -111,9 +117,9 @@ pub(super) fn drain(mut stream: impl Read) {
 
 /// What tests allow: loopback, all ports.
 pub(super) fn loopback() -> Policy {
-    let allow = |text: &str| text.parse::<Allow>().unwrap();
+    let allow = ["127.0.0.0/8", "::1"].map(|text| text.parse().unwrap());
     Policy {
-        allow: vec![allow("127.0.0.0/8"), allow("::1")],
+        allow: allow.into(),
     }
 }
 
@@ -126,6 +132,12 @@ pub(super) fn config() -> Config {
 
 pub(super) fn client() -> Client {
     Client::new(config()).unwrap()
+}
+
+/// A client to which every name has these addresses.
+pub(super) fn client_where_names_are(addresses: &[&str]) -> Client {
+    let all: Vec<IpAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+    Client::with_look_up(config(), Arc::new(move |_| Ok(all.clone()))).unwrap()
 }
 
 pub(super) fn now() -> Instant {

@@ -1,12 +1,13 @@
 //! Deadlines, on a clock that only the test moves; and waking.
 
 use std::io::{BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::{Mutex, mpsc};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::support::*;
-use crate::http::{BodyEnd, Client, Config, Done, ErrorKind, Phase, Request};
+use crate::http::{BodyEnd, Client, Config, Done, ErrorKind, HttpError, Phase, Request, Timeouts};
 use crate::time::{Clock, ManualClock, SystemClock};
 
 fn request(url: &str, clock: &ManualClock, seconds: u64) -> Request {
@@ -81,31 +82,6 @@ fn a_receiver_that_drips_is_cut_off_at_the_deadline() {
 }
 
 #[test]
-fn a_receiver_that_does_not_read_is_cut_off_while_sending() {
-    let (stop, stopped) = mpsc::channel::<()>();
-    let stopped = Mutex::new(stopped);
-    let receiver = Receiver::start(move |_, mut stream| {
-        let _ = stream.read(&mut [0]);
-        let _ = stopped.lock().unwrap().recv();
-    });
-    let clock = ManualClock::new(0);
-    let mut client = client();
-    let mut done = Vec::new();
-    let deadline = clock.now().mono.after(Duration::from_secs(10));
-    let huge = Request {
-        deadline,
-        ..post(&receiver.url(), vec![b'x'; 32 * 1024 * 1024])
-    };
-    client.start(1, huge, clock.now().mono);
-    turns(&mut client, &clock, &mut done);
-    clock.advance(Duration::from_secs(10));
-    turns(&mut client, &clock, &mut done);
-    drop(stop);
-    let error = error(done.pop().expect("the deadline has passed"));
-    assert_eq!((error.phase, error.kind), (Phase::Send, ErrorKind::Timeout));
-}
-
-#[test]
 fn a_request_that_never_gets_a_connection_times_out_in_the_queue() {
     let receiver = Receiver::start(|_, stream| drain(stream));
     let clock = ManualClock::new(0);
@@ -124,53 +100,140 @@ fn a_request_that_never_gets_a_connection_times_out_in_the_queue() {
     assert_eq!(client.in_flight(), 1);
 }
 
-/// The handshake belongs to the connect budget.
-#[test]
-fn a_receiver_that_never_shakes_hands_is_cut_off_at_the_connect_timeout() {
-    let receiver = Receiver::start(|_, stream| drain(stream));
-    let clock = ManualClock::new(0);
-    let ca = super::tls::Ca::new();
-    let ca_file = Some(ca.file().to_owned());
-    let connect_timeout = Duration::from_secs(3);
-    let mut client = Client::new(Config {
+/// Timeouts of a second each.
+fn impatient(ca_file: Option<PathBuf>) -> Config {
+    let second = Duration::from_secs(1);
+    Config {
         ca_file,
-        connect_timeout,
+        timeouts: Timeouts {
+            resolve: second,
+            connect: second,
+            tls: second,
+            send: second,
+            first_byte: second,
+        },
         ..config()
-    })
-    .unwrap();
+    }
+}
+
+/// A listener whose queue is full drops what comes: connections to it hang. Holds them until dropped.
+fn full_listener(addr: &str) -> (TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind(addr).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let timeout = Duration::from_millis(50);
+    let connect = || TcpStream::connect_timeout(&addr, timeout).ok();
+    let queued: Vec<TcpStream> = std::iter::from_fn(connect).collect();
+    assert!(!queued.is_empty() && queued.len() < 16);
+    (listener, queued)
+}
+
+/// Starts an exchange with a minute for the whole, moves the clock by a second behind every step
+/// that takes place, and asserts which part was too slow.
+#[track_caller]
+fn is_too_slow(mut client: Client, url: &str, size: usize, phase: Phase) -> HttpError {
+    let clock = ManualClock::new(0);
     let mut done = Vec::new();
-    let url = receiver.url().replace("http:", "https:");
-    client.start(1, request(&url, &clock, 60), clock.now().mono);
+    let deadline = clock.now().mono.after(Duration::from_secs(60));
+    let request = Request {
+        deadline,
+        ..post(url, vec![b'x'; size])
+    };
+    client.start(1, request, clock.now().mono);
+    let give_up = now().after(Duration::from_secs(30));
+    while client.phase_of(1) != Some(phase) {
+        assert!(now() < give_up, "it never came to {phase:?}: {done:?}");
+        turns(&mut client, &clock, &mut done);
+    }
+    // What was sent in this phase may still be on its way into the kernel: time stands still.
+    clock.advance(Duration::from_millis(999));
     turns(&mut client, &clock, &mut done);
-    clock.advance(Duration::from_secs(3));
+    assert!(done.is_empty(), "{done:?}");
+    clock.advance(Duration::from_millis(1));
     turns(&mut client, &clock, &mut done);
-    let error = error(done.pop().expect("the connect timeout has passed"));
-    assert_eq!((error.phase, error.kind), (Phase::Tls, ErrorKind::Timeout));
+    let error = error(done.pop().expect("its time is over"));
+    assert_eq!(
+        (error.phase, error.kind),
+        (phase, ErrorKind::Timeout),
+        "{error}"
+    );
+    assert_eq!(client.connections(), 0);
+    error
+}
+
+#[test]
+fn a_name_that_is_not_found_in_time_is_cut_off() {
+    let (stop, stopped) = mpsc::channel::<()>();
+    let stopped = Mutex::new(stopped);
+    let look_up = move |_: &str| {
+        let _ = stopped.lock().unwrap().recv();
+        Ok(Vec::new())
+    };
+    let client = Client::with_look_up(impatient(None), Arc::new(look_up)).unwrap();
+    let error = is_too_slow(client, "http://hooks.test:8080/", 1, Phase::Resolve);
+    assert_eq!(error.node_code, "ETIMEDOUT");
+    drop(stop);
+}
+
+#[test]
+fn an_address_that_swallows_packets_is_cut_off() {
+    let (full, _queued) = full_listener("127.0.0.1:0");
+    let url = format!("http://{}/", full.local_addr().unwrap());
+    let client = Client::new(impatient(None)).unwrap();
+    let error = is_too_slow(client, &url, 1, Phase::Connect);
     assert_eq!(error.node_code, "ETIMEDOUT");
 }
 
-/// Row 22: an address that swallows packets gets its share of the budget, not all of it.
+#[test]
+fn a_receiver_that_never_shakes_hands_is_cut_off() {
+    let receiver = Receiver::start(|_, stream| drain(stream));
+    let ca = super::tls::Ca::new();
+    let url = receiver.url().replace("http:", "https:");
+    let client = Client::new(impatient(Some(ca.file().to_owned()))).unwrap();
+    let error = is_too_slow(client, &url, 1, Phase::Tls);
+    assert_eq!(error.node_code, "ETIMEDOUT");
+}
+
+#[test]
+fn a_receiver_that_does_not_read_is_cut_off() {
+    let (stop, stopped) = mpsc::channel::<()>();
+    let stopped = Mutex::new(stopped);
+    let receiver = Receiver::start(move |_, mut stream| {
+        let _ = stream.read(&mut [0]);
+        let _ = stopped.lock().unwrap().recv();
+    });
+    let client = Client::new(impatient(None)).unwrap();
+    let error = is_too_slow(client, &receiver.url(), 32 << 20, Phase::Send);
+    assert_eq!(error.node_code, "ESOCKETTIMEDOUT");
+    drop(stop);
+}
+
+#[test]
+fn a_receiver_that_takes_the_request_and_says_nothing_is_cut_off() {
+    let receiver = Receiver::start(|_, stream| drain(stream));
+    let client = Client::new(impatient(None)).unwrap();
+    let error = is_too_slow(client, &receiver.url(), 1, Phase::FirstByte);
+    assert_eq!(error.node_code, "ESOCKETTIMEDOUT");
+}
+
+/// Row 22: an address that swallows packets does not hold up the next one (RFC 8305).
 #[test]
 fn an_address_that_does_not_answer_gives_way_to_the_next_one() {
     let receiver = Receiver::answering(OK);
-    // A listener whose queue is full drops what comes: connections to it hang.
-    let full = TcpListener::bind("127.0.0.1:0").unwrap();
-    rustix::net::listen(&full, 0).unwrap();
-    let addr = full.local_addr().unwrap();
+    let port = receiver.addr.port();
+    let (_full, _queued) = full_listener(&format!("127.0.0.2:{port}"));
     let clock = ManualClock::new(0);
-    let mut client = client();
+    let mut client = client_where_names_are(&["127.0.0.2", "127.0.0.1"]);
     let mut done = Vec::new();
-    let target = request(&format!("http://{addr}/"), &clock, 60);
-    for id in 0..4 {
-        client.start(id, target.clone(), clock.now().mono);
+    let url = format!("http://hooks.test:{port}/");
+    client.start(9, request(&url, &clock, 60), clock.now().mono);
+    while client.phase_of(9) != Some(Phase::Connect) {
+        turns(&mut client, &clock, &mut done);
     }
+    clock.advance(Duration::from_millis(249));
     turns(&mut client, &clock, &mut done);
-
-    let hanging = request(&receiver.url(), &clock, 60);
-    client.start_at(9, hanging, vec![addr, receiver.addr], clock.now().mono);
-    turns(&mut client, &clock, &mut done);
-    assert!(done.is_empty());
-    clock.advance(Duration::from_millis(1500));
+    assert_eq!(client.phase_of(9), Some(Phase::Connect));
+    clock.advance(Duration::from_millis(1));
     poll_with(&mut client, &clock, &mut done);
     assert_eq!(done[0].id, 9);
     assert_eq!(answer(done.remove(0)).status, 200);

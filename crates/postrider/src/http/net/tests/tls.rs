@@ -3,12 +3,18 @@
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    date_time_ymd,
 };
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ConfigBuilder, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    SupportedProtocolVersion, WantsVerifier,
+};
 use rustls_pki_types::PrivateKeyDer;
 
 use super::support::*;
@@ -47,27 +53,67 @@ impl Ca {
         .unwrap()
     }
 
-    /// What a server for `name` presents.
-    fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
+    /// A certificate for `name` and its key.
+    fn issue(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (Certificate, KeyPair) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A client certificate and its key as PEM text.
+    pub(super) fn client_certificate(&self) -> (String, String) {
+        let (certificate, key) = self.issue("sender", |_| {});
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// What a server for `name` presents.
+    fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue(name, change);
+        let builder = builder(&[&TLS12, &TLS13]).with_no_client_auth();
+        Arc::new(present(builder, &certificate, &key))
+    }
+
+    /// A server for 127.0.0.1 that speaks this version alone and asks for a client certificate of
+    /// this authority.
+    pub(super) fn asking_server(&self, version: &'static SupportedProtocolVersion) -> ServerConfig {
+        let (certificate, key) = self.issue("127.0.0.1", |_| {});
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        Arc::new(config)
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let builder = builder(&[version]).with_client_cert_verifier(verifier.build().unwrap());
+        present(builder, &certificate, &key)
     }
 }
 
-type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
+fn builder(
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+}
 
-fn tls_receiver(
+fn present(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    certificate: &Certificate,
+    key: &KeyPair,
+) -> ServerConfig {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    builder
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap()
+}
+
+pub(super) type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
+
+pub(super) fn tls_receiver(
     config: Arc<ServerConfig>,
     serve: impl Fn(Stream) + Send + Sync + 'static,
 ) -> Receiver {
@@ -78,7 +124,7 @@ fn tls_receiver(
 }
 
 /// Answers every request.
-fn polite(mut stream: Stream) {
+pub(super) fn polite(mut stream: Stream) {
     while read_request(&mut stream).is_some() {
         stream.get_mut().write_all(OK.as_bytes()).unwrap();
     }
@@ -98,7 +144,7 @@ pub(super) fn resetting(ca: &Ca) -> Receiver {
     })
 }
 
-fn https(receiver: &Receiver) -> String {
+pub(super) fn https(receiver: &Receiver) -> String {
     receiver.url().replace("http:", "https:")
 }
 
@@ -129,6 +175,35 @@ fn a_name_is_checked_and_sent_to_the_server() {
         answer(exchange(&mut ca.client(), post(&url, body("x")))).status,
         200
     );
+}
+
+#[test]
+fn both_versions_of_tls_are_spoken_and_sessions_resumed() {
+    let ca = Ca::new();
+    for version in [&TLS12, &TLS13] {
+        let (certificate, key) = ca.issue("127.0.0.1", |_| {});
+        let builder = builder(&[version]).with_no_client_auth();
+        let server = present(builder, &certificate, &key);
+        let (sender, kinds) = mpsc::channel();
+        let receiver = tls_receiver(Arc::new(server), move |mut stream| {
+            read_request(&mut stream).unwrap();
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+            let session = &stream.get_ref().conn;
+            assert_eq!(session.protocol_version(), Some(version.version));
+            sender.send(session.handshake_kind().unwrap()).unwrap();
+            stream.get_mut().conn.send_close_notify();
+            stream.get_mut().flush().unwrap();
+            drain(stream.into_inner().sock);
+        });
+        let mut client = ca.client();
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            answer(exchange(&mut client, post(&https(&receiver), body("x"))));
+            assert_eq!(kinds.recv().unwrap(), kind, "{version:?}");
+            poll_until(&mut client, &mut Vec::new(), |client, _| {
+                client.connections() == 0
+            });
+        }
+    }
 }
 
 #[test]

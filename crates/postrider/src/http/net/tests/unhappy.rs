@@ -69,7 +69,7 @@ fn a_request_lost_on_a_fresh_connection_is_an_error() {
     let error = error(exchange(&mut client, post(&receiver.url(), body("x"))));
     assert_eq!(
         (error.phase, error.kind),
-        (Phase::Answer, ErrorKind::Closed)
+        (Phase::FirstByte, ErrorKind::Closed)
     );
     assert_eq!(error.node_code, "ECONNRESET");
     assert_eq!(
