@@ -225,6 +225,12 @@ impl Config {
             _ => &[],
         }
     }
+    pub fn http_proxy(&self) -> &str {
+        self.text("http.proxy")
+    }
+    pub fn http_no_proxy(&self) -> &str {
+        self.text("http.no_proxy")
+    }
     pub fn http_ca_file(&self) -> &str {
         self.text("http.ca_file")
     }

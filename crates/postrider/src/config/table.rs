@@ -257,6 +257,18 @@ pub static TABLE: &[Key] = &[
         "Networks that targets may be in although they are private, loopback or link-local, each CIDR[:PORT] ([CIDR]:PORT for IPv6). Also lifts the limit to ports 80 and 443 for them.",
     ),
     engine(
+        "http.proxy",
+        Kind::Text,
+        "",
+        "Proxy that targets are reached through, http://[USER:PASSWORD@]HOST[:PORT]: a tunnel for https, absolute form for http. It looks their names up, so keeping them off inner networks is up to its rules. Empty: none; the environment is not read.",
+    ),
+    engine(
+        "http.no_proxy",
+        Kind::Text,
+        "",
+        "Targets that are reached without the proxy, with commas between: *, names (each with all below it), addresses and networks, each with or without :PORT.",
+    ),
+    engine(
         "http.ca_file",
         Kind::Text,
         "",

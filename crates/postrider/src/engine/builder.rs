@@ -323,7 +323,7 @@ fn deliver_parts(
         webhooks,
         schema: shared.schema.clone(),
         settings: super::settings::deliver(config),
-        http: super::settings::http(config),
+        http: super::settings::http(config)?,
         wanted: Box::new(move |types| {
             if !keep_all {
                 wanted.replace(types.iter().map(TypeId));

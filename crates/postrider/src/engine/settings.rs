@@ -1,8 +1,9 @@
 //! The configuration as the parts want it.
 
+use super::OpenError;
 use crate::config::Config;
 use crate::deliver::{Pace, Retry, Settings};
-use crate::http;
+use crate::http::{self, NoProxyError, ProxyError};
 
 pub(super) fn deliver(config: &Config) -> Settings {
     Settings {
@@ -26,7 +27,23 @@ pub(super) fn deliver(config: &Config) -> Settings {
     }
 }
 
-pub(super) fn http(config: &Config) -> http::Config {
+/// The HTTP client's part. Fails where `http.proxy` or `http.no_proxy` can't be read.
+pub(super) fn http(config: &Config) -> Result<http::Config, OpenError> {
+    let wrong = |key: &str, why: String| OpenError::Http(format!("{key}: {why}"));
+    let (proxy, no_proxy) = (config.http_proxy(), config.http_no_proxy());
+    let proxy = (!proxy.is_empty()).then(|| {
+        proxy
+            .parse()
+            .map_err(|e: ProxyError| wrong("http.proxy", e.to_string()))
+    });
+    let no_proxy = no_proxy
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
+    let no_proxy = no_proxy.map(|item| {
+        item.parse()
+            .map_err(|e: NoProxyError| wrong("http.no_proxy", e.to_string()))
+    });
     let file = |path: &str| (!path.is_empty()).then(|| path.into());
     let mut out = http::Config {
         timeouts: http::Timeouts {
@@ -42,6 +59,8 @@ pub(super) fn http(config: &Config) -> http::Config {
         policy: http::Policy {
             allow: config.http_allow_target().to_vec(),
         },
+        proxy: proxy.transpose()?,
+        no_proxy: no_proxy.collect::<Result<_, _>>()?,
         ca_file: file(config.http_ca_file()),
         certificate_file: file(config.http_certificate_file()),
         key_file: file(config.http_key_file()),
@@ -50,5 +69,5 @@ pub(super) fn http(config: &Config) -> http::Config {
     if !config.http_user_agent().is_empty() {
         out.user_agent = config.http_user_agent().to_owned();
     }
-    out
+    Ok(out)
 }

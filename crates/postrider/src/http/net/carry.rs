@@ -15,6 +15,12 @@ use super::{Client, Done, HttpError, Phase, Response};
 use crate::http::proto::{Answer, NoReuse, Reuse};
 use crate::time::Instant;
 
+/// What came before a connection was known to be up has been reported with that, and only once.
+const FRESH: Hint = Hint {
+    input: true,
+    end: false,
+};
+
 impl Client {
     /// Makes a fresh connection for a request.
     pub(super) fn open(&mut self, mut job: Box<Job>, now: Instant) {
@@ -22,12 +28,22 @@ impl Client {
         let slot = self.slots.reserve();
         let target = Arc::clone(&job.target);
         self.pools.entry(target.place().clone()).or_default().open += 1;
-        if let Some(address) = target.address() {
+        if let (Some(_), Some(address)) = (&job.proxy, target.address()) {
+            // Nobody else will: it is the proxy that connects to it.
+            if let Err(e) = self.config.policy.check((address, target.port()).into()) {
+                return self.fail(slot, job, HttpError::policy(&target, &e), now);
+            }
+        }
+        let peer = Arc::clone(job.peer());
+        if let Some(address) = peer.address() {
             return self.race(slot, job, &[address], now);
         }
-        match self.names.ask(target.host(), now) {
+        match self.names.ask(peer.host(), now) {
             Known::Addresses(all) => self.race(slot, job, &all, now),
-            Known::Failed(why) => self.fail(slot, job, HttpError::resolve(&target, &why), now),
+            Known::Failed(why) => {
+                let error = job.at_peer(HttpError::resolve(&peer, &why));
+                self.fail(slot, job, error, now);
+            }
             Known::Pending => {
                 job.enter(Phase::Resolve, &self.config.timeouts, now);
                 self.keep(slot, Conn::Resolving { job });
@@ -38,7 +54,7 @@ impl Client {
     /// Goes on with everyone who waits for a name. Whoever asked may have run out of time.
     pub(super) fn resolved(&mut self, name: &str, known: &Known, now: Instant) {
         let waits = |(slot, conn): (usize, &Conn)| match conn {
-            Conn::Resolving { job } => (job.target.host() == name).then_some(slot),
+            Conn::Resolving { job } => (job.peer().host() == name).then_some(slot),
             _ => None,
         };
         let askers: Vec<usize> = self.slots.iter().filter_map(waits).collect();
@@ -49,7 +65,7 @@ impl Client {
             match known {
                 Known::Addresses(all) => self.race(slot, job, all, now),
                 Known::Failed(why) => {
-                    let error = HttpError::resolve(&job.target, why);
+                    let error = job.at_peer(HttpError::resolve(job.peer(), why));
                     self.fail(slot, job, error, now);
                 }
                 Known::Pending => self.slots.put(slot, Conn::Resolving { job }),
@@ -60,7 +76,7 @@ impl Client {
     /// Starts to connect.
     fn race(&mut self, slot: usize, mut job: Box<Job>, addresses: &[IpAddr], now: Instant) {
         job.enter(Phase::Connect, &self.config.timeouts, now);
-        let port = job.target.port();
+        let port = job.peer().port();
         let addresses = addresses.iter().map(|a| SocketAddr::new(*a, port));
         let race = Race::new(addresses, job.phase_by.since(now));
         self.connecting(slot, job, race, now);
@@ -69,41 +85,80 @@ impl Client {
     /// Looks how the attempts to connect went, and goes on.
     fn connecting(&mut self, slot: usize, job: Box<Job>, mut race: Race, now: Instant) {
         let place = (self.poll.registry(), Token(slot));
-        match race.go_on(place, Some(&self.config.policy), &job.target, now) {
+        let policy = job.proxy.is_none().then_some(&self.config.policy);
+        match race.go_on(place, policy, job.peer(), now) {
             Standing::Running => self.keep(slot, Conn::Connecting { job, race }),
             Standing::Won(socket) => self.connected(slot, job, socket, now),
             Standing::Lost(error) => {
-                if job.target.address().is_none() {
-                    self.names.forget(job.target.host());
+                if job.peer().address().is_none() {
+                    self.names.forget(job.peer().host());
                 }
+                let error = job.at_peer(error);
                 self.fail(slot, job, error, now);
             }
         }
     }
 
-    /// Begins the exchange on a fresh connection.
-    fn connected(&mut self, slot: usize, job: Box<Job>, socket: Socket, now: Instant) {
-        let session = job.target.is_https().then(|| self.tls.session(&job.target));
-        match session.transpose() {
-            Ok(tls) => {
-                // What came before the connection was known to be up has been reported with it,
-                // and only once.
-                let hint = Hint {
-                    input: true,
-                    end: false,
-                };
-                let mut link = Link::new(socket, tls);
-                link.carry();
-                self.advance(slot, job, link, hint, now);
+    /// Goes on with a fresh connection: to the proxy that a tunnel is asked of, or all the way.
+    fn connected(&mut self, slot: usize, mut job: Box<Job>, socket: Socket, now: Instant) {
+        let link = Link::new(socket);
+        match job.proxy.as_ref().filter(|_| job.target.is_https()) {
+            Some(proxy) => {
+                let tunnel = Job::tunnel(&job, proxy, &self.config, now);
+                job.enter(Phase::Proxy, &self.config.timeouts, now);
+                self.tunnelling(slot, job, tunnel, link, FRESH, now);
             }
-            Err(e) => self.fail(slot, job, e, now),
+            None => self.begin(slot, job, link, now),
         }
+    }
+
+    /// Carries the exchange with the proxy as far as it goes.
+    fn tunnelling(
+        &mut self,
+        slot: usize,
+        job: Box<Job>,
+        mut tunnel: Box<Job>,
+        mut link: Link,
+        hint: Hint,
+        now: Instant,
+    ) {
+        let error = match tunnel.turn(&mut link, &mut self.buf, hint.input) {
+            Turn::Pending => return self.keep(slot, Conn::Tunnel { job, tunnel, link }),
+            // Behind the answer there is nothing yet: the target speaks TLS, and waits for us.
+            Turn::Answered(a) if a.head.status / 100 == 2 && a.reuse == Reuse::Yes => {
+                return self.begin(slot, job, link, now);
+            }
+            Turn::Answered(a) => {
+                HttpError::proxy_refused(&tunnel.target, &job.target, a.head.status)
+            }
+            Turn::Failed(e) => HttpError {
+                phase: Phase::Proxy,
+                ..e.at_proxy()
+            },
+        };
+        link.close();
+        self.fail(slot, job, error, now);
+    }
+
+    /// Begins the exchange on a connection that leads to the target.
+    fn begin(&mut self, slot: usize, job: Box<Job>, mut link: Link, now: Instant) {
+        if job.target.is_https() {
+            match self.tls.session(&job.target) {
+                Ok(session) => link.start_tls(session),
+                Err(e) => return self.fail(slot, job, e, now),
+            }
+        }
+        link.carry();
+        self.advance(slot, job, link, FRESH, now);
     }
 
     /// Handles what the kernel reported about a slot.
     pub(super) fn ready(&mut self, slot: usize, hint: Hint, now: Instant) {
         match self.slots.take(slot) {
             Some(Conn::Busy { job, link }) => self.advance(slot, job, link, hint, now),
+            Some(Conn::Tunnel { job, tunnel, link }) => {
+                self.tunnelling(slot, job, tunnel, link, hint, now);
+            }
             Some(Conn::Connecting { job, race }) => self.connecting(slot, job, race, now),
             Some(Conn::Idle {
                 mut link,
@@ -174,6 +229,12 @@ impl Client {
         if answer.reuse == Reuse::Yes && link.carried() >= self.config.max_requests {
             answer.reuse = Reuse::No(NoReuse::RequestLimit);
         }
+        if answer.head.status == 407 && job.proxy.is_some() {
+            // Of a target that is reached by absolute form: it is the proxy that asks.
+            let error = HttpError::proxy_refused(job.peer(), &job.target, 407);
+            link.close();
+            return self.fail(slot, job, error, now);
+        }
         match answer.reuse {
             Reuse::Yes => {
                 let said = answer.head.keep_alive_timeout();
@@ -219,7 +280,18 @@ impl Client {
                     self.connecting(slot, job, race, now);
                 }
                 Some(Conn::Resolving { job } | Conn::Connecting { job, .. }) => {
-                    let error = HttpError::timeout(job.phase, &job.target);
+                    let error = job.at_peer(HttpError::timeout(job.phase, job.peer()));
+                    self.fail(slot, job, error, now);
+                }
+                Some(Conn::Tunnel {
+                    job, mut tunnel, ..
+                }) => {
+                    let error = match tunnel.timed_out() {
+                        Ok(a) => {
+                            HttpError::proxy_refused(&tunnel.target, &job.target, a.head.status)
+                        }
+                        Err(_) => HttpError::timeout(job.phase, job.peer()).at_proxy(),
+                    };
                     self.fail(slot, job, error, now);
                 }
                 Some(idle) => {

@@ -3,7 +3,8 @@
 //! ```text
 //!                    ┌─▶ Resolving ─┐
 //! start ─▶ place ────┤              ├─▶ Connecting ─▶ Busy ─▶ Idle ─▶ (next request)
-//!            │       └──────────────┘   (a race)       │
+//!            │       └──────────────┘    (a race)   ▲  │
+//!            │                           Tunnel ─────┘  │
 //!            ├─▶ a reusable idle connection ───────────┘
 //!            └─▶ waiting, if all connections are taken
 //! ```
@@ -143,10 +144,7 @@ impl Client {
     /// request as the socket takes is sent at once. Ids are the caller's and should be unique
     /// among those in flight.
     pub fn start(&mut self, id: u64, request: Request, now: Instant) {
-        let Config {
-            user_agent, limits, ..
-        } = &self.config;
-        let job = Job::new(id, request, user_agent, *limits, now);
+        let job = Job::new(id, request, &self.config, now);
         self.place(job, now);
     }
 

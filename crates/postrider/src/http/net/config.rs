@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Phase, Policy};
+use super::{NoProxy, Phase, Policy, Proxy, Target};
 use crate::http::proto::Limits;
 
 /// How a [`Client`](super::Client) behaves.
@@ -25,6 +25,10 @@ pub struct Config {
     pub user_agent: String,
     /// Which addresses may be connected to.
     pub policy: Policy,
+    /// The proxy that targets are reached through.
+    pub proxy: Option<Proxy>,
+    /// Targets that are reached without it.
+    pub no_proxy: Vec<NoProxy>,
     /// PEM file of CA certificates to trust, in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// PEM file of the client certificate, with its chain, for receivers that ask for one.
@@ -35,6 +39,14 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// The proxy that a target is reached through.
+    pub(super) fn proxy_for(&self, target: &Target) -> Option<&Proxy> {
+        let direct = || self.no_proxy.iter().any(|no| no.covers(target));
+        self.proxy.as_ref().filter(|_| !direct())
+    }
+}
+
 /// How long each part of an exchange may take, within the request's deadline for the whole.
 ///
 /// Each part has its own, so that an error can say which was too slow; a receiver that always makes a
@@ -43,7 +55,7 @@ pub struct Config {
 pub struct Timeouts {
     /// Looking up the name.
     pub resolve: Duration,
-    /// Connecting, over all addresses; through a proxy, also its own connecting.
+    /// Connecting, over all addresses. A proxy has as long again for its own connecting.
     pub connect: Duration,
     /// TLS handshake.
     pub tls: Duration,
@@ -71,7 +83,7 @@ impl Timeouts {
         match phase {
             Phase::Queue | Phase::Answer => None,
             Phase::Resolve => Some(self.resolve),
-            Phase::Connect => Some(self.connect),
+            Phase::Connect | Phase::Proxy => Some(self.connect),
             Phase::Tls => Some(self.tls),
             Phase::Send => Some(self.send),
             Phase::FirstByte => Some(self.first_byte),
@@ -89,6 +101,8 @@ impl Default for Config {
             max_connections: 1000,
             user_agent: concat!("Postrider/", env!("CARGO_PKG_VERSION")).to_owned(),
             policy: Policy::default(),
+            proxy: None,
+            no_proxy: Vec::new(),
             ca_file: None,
             certificate_file: None,
             key_file: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::link::{Link, LinkError, Received, Sent};
 use super::outgoing::Outgoing;
 use super::race::Race;
-use super::{ErrorKind, HttpError, Phase, Request, Target, Timeouts};
+use super::{Body, Config, ErrorKind, HttpError, Phase, Proxy, Request, Target, Timeouts};
 use crate::http::proto::{Answer, Exchange, Limits, Method, write_head};
 use crate::time::Instant;
 
@@ -16,6 +16,8 @@ use crate::time::Instant;
 pub(super) struct Job {
     pub(super) id: u64,
     pub(super) target: Arc<Target>,
+    /// What it goes through.
+    pub(super) proxy: Option<Proxy>,
     pub(super) deadline: Instant,
     pub(super) started: Instant,
     /// Sent over a connection that had carried another exchange.
@@ -39,6 +41,12 @@ pub(super) enum Conn {
     Resolving { job: Box<Job> },
     /// Addresses are being tried.
     Connecting { job: Box<Job>, race: Race },
+    /// The proxy has been asked for a tunnel; `tunnel` is that exchange.
+    Tunnel {
+        job: Box<Job>,
+        tunnel: Box<Job>,
+        link: Link,
+    },
     /// TLS handshake, request, answer.
     Busy { job: Box<Job>, link: Link },
     /// Waiting for the next request.
@@ -54,9 +62,10 @@ impl Conn {
     /// The target.
     pub(super) fn target(&self) -> &Arc<Target> {
         match self {
-            Conn::Resolving { job } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
-                &job.target
-            }
+            Conn::Resolving { job }
+            | Conn::Connecting { job, .. }
+            | Conn::Tunnel { job, .. }
+            | Conn::Busy { job, .. } => &job.target,
             Conn::Idle { target, .. } => target,
         }
     }
@@ -64,9 +73,10 @@ impl Conn {
     /// The job, if there is one.
     pub(super) fn job(&self) -> Option<&Job> {
         match self {
-            Conn::Resolving { job } | Conn::Connecting { job, .. } | Conn::Busy { job, .. } => {
-                Some(job)
-            }
+            Conn::Resolving { job }
+            | Conn::Connecting { job, .. }
+            | Conn::Tunnel { job, .. }
+            | Conn::Busy { job, .. } => Some(job),
             Conn::Idle { .. } => None,
         }
     }
@@ -74,7 +84,9 @@ impl Conn {
     /// When something has to be done even if nothing happens.
     pub(super) fn due(&self) -> Instant {
         match self {
-            Conn::Resolving { job } | Conn::Busy { job, .. } => job.phase_by,
+            Conn::Resolving { job } | Conn::Tunnel { job, .. } | Conn::Busy { job, .. } => {
+                job.phase_by
+            }
             Conn::Connecting { job, race } => {
                 race.due().map_or(job.phase_by, |d| d.min(job.phase_by))
             }
@@ -105,34 +117,75 @@ pub(super) enum Turn {
 
 impl Job {
     /// Writes the head and gets ready to send.
-    pub(super) fn new(
-        id: u64,
-        request: Request,
-        user_agent: &str,
-        limits: Limits,
-        now: Instant,
-    ) -> Box<Job> {
+    pub(super) fn new(id: u64, request: Request, config: &Config, now: Instant) -> Box<Job> {
         let Request {
             target,
             method,
-            headers,
+            mut headers,
             body,
             deadline,
         } = request;
+        let proxy = config.proxy_for(&target).cloned();
+        let mut whole_url = None;
+        if let Some(proxy) = proxy.as_ref().filter(|_| !target.is_https()) {
+            headers.extend(proxy.authorization());
+            whole_url = Some(format!("http://{}{}", target.authority(), target.path()));
+        }
         let mut head = Vec::with_capacity(512);
-        let (authority, path) = (target.authority(), target.path());
         write_head(
             &mut head,
             method,
-            authority,
-            path,
-            user_agent,
+            target.authority(),
+            whole_url.as_deref().unwrap_or(target.path()),
+            &config.user_agent,
             &headers,
             body.len(),
         );
+        let out = Outgoing::new(head, body);
+        Job::sending(id, target, (method, out), deadline, config, now).through(proxy)
+    }
+
+    /// Gets ready to ask the proxy for a tunnel to another job's target.
+    pub(super) fn tunnel(job: &Job, proxy: &Proxy, config: &Config, now: Instant) -> Box<Job> {
+        let to = job.target.host_and_port();
+        let (method, lines) = (Method::Connect, proxy.authorization());
+        let mut head = Vec::new();
+        write_head(&mut head, method, &to, &to, &config.user_agent, lines, 0);
+        let out = (method, Outgoing::new(head, Body::new()));
+        let target = Arc::clone(proxy.target());
+        Job::sending(job.id, target, out, job.deadline, config, now)
+    }
+
+    /// What has to be connected to: the proxy or the target.
+    pub(super) fn peer(&self) -> &Arc<Target> {
+        self.proxy.as_ref().map_or(&self.target, Proxy::target)
+    }
+
+    /// An error of reaching the peer, laid at the right door.
+    pub(super) fn at_peer(&self, error: HttpError) -> HttpError {
+        match self.proxy {
+            Some(_) => error.at_proxy(),
+            None => error,
+        }
+    }
+
+    fn through(mut self: Box<Job>, proxy: Option<Proxy>) -> Box<Job> {
+        self.proxy = proxy;
+        self
+    }
+
+    fn sending(
+        id: u64,
+        target: Arc<Target>,
+        (method, out): (Method, Outgoing),
+        deadline: Instant,
+        config: &Config,
+        now: Instant,
+    ) -> Box<Job> {
         Box::new(Job {
             id,
             target,
+            proxy: None,
             deadline,
             started: now,
             reused: false,
@@ -140,8 +193,8 @@ impl Job {
             phase: Phase::Queue,
             phase_by: deadline,
             method,
-            out: Outgoing::new(head, body),
-            exchange: Exchange::new(method, limits),
+            out,
+            exchange: Exchange::new(method, config.limits),
             retried: false,
         })
     }

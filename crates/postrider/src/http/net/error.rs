@@ -18,6 +18,8 @@ pub enum Phase {
     Resolve,
     /// Connecting.
     Connect,
+    /// Asking the proxy for a tunnel.
+    Proxy,
     /// TLS handshake.
     Tls,
     /// Sending the request.
@@ -35,6 +37,7 @@ impl Phase {
             Phase::Queue => "queue",
             Phase::Resolve => "resolve",
             Phase::Connect => "connect",
+            Phase::Proxy => "proxy",
             Phase::Tls => "tls",
             Phase::Send => "send",
             Phase::FirstByte => "first_byte",
@@ -59,6 +62,8 @@ pub enum ErrorKind {
     Closed,
     /// TLS failed: certificate or handshake.
     Tls,
+    /// The proxy failed or refused: nothing is known of the target.
+    Proxy,
     /// The answer is not HTTP/1.1.
     Protocol,
     /// We lack something: descriptors, memory, CA file.
@@ -179,6 +184,7 @@ impl HttpError {
             Phase::Queue => format!("no connection to {who} was free in time"),
             Phase::Resolve => format!("looking up {} took too long", target.host()),
             Phase::Connect => format!("connecting to {who} took too long"),
+            Phase::Proxy => format!("{who} did not open the way in time"),
             Phase::Tls => format!("the TLS handshake with {who} took too long"),
             Phase::Send => format!("{who} did not take the whole request in time"),
             Phase::FirstByte => format!("{who} took the request but did not answer in time"),
@@ -223,6 +229,31 @@ impl HttpError {
             node_code,
             message,
         }
+    }
+
+    /// The proxy answered, and not with what was asked for.
+    pub(super) fn proxy_refused(proxy: &Target, target: &Target, status: u16) -> Self {
+        let (who, what) = (proxy.authority(), target.authority());
+        let message = match status {
+            407 => format!("the proxy {who} asks for other credentials than http.proxy has (407)"),
+            502..=504 => format!("the proxy {who} could not reach {what} ({status})"),
+            _ => format!("the proxy {who} refused to connect to {what} ({status})"),
+        };
+        HttpError {
+            phase: Phase::Proxy,
+            kind: ErrorKind::Proxy,
+            node_code: "ERR_PROXY_TUNNEL",
+            message,
+        }
+    }
+
+    /// The same, where what failed is the proxy.
+    pub(super) fn at_proxy(mut self) -> Self {
+        if self.kind != ErrorKind::Local {
+            self.kind = ErrorKind::Proxy;
+        }
+        self.message.insert_str(0, "proxy: ");
+        self
     }
 
     /// TLS can't even be tried.

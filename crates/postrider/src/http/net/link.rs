@@ -44,12 +44,17 @@ pub(super) enum LinkError {
 }
 
 impl Link {
-    pub(super) fn new(socket: Socket, tls: Option<Box<ClientConnection>>) -> Self {
+    pub(super) fn new(socket: Socket) -> Self {
         Link {
             socket,
-            tls,
+            tls: None,
             carried: 0,
         }
+    }
+
+    /// Begins TLS on a connection that is a tunnel by now.
+    pub(super) fn start_tls(&mut self, session: Box<ClientConnection>) {
+        self.tls = Some(session);
     }
 
     /// Gives it one more request.

@@ -162,7 +162,8 @@ impl Client {
         if let Some(pool) = self.pools.get_mut(target.place()) {
             pool.idle.retain(|&s| s != slot);
         }
-        if let Conn::Idle { link, .. } | Conn::Busy { link, .. } = conn {
+        if let Conn::Idle { link, .. } | Conn::Busy { link, .. } | Conn::Tunnel { link, .. } = conn
+        {
             link.close();
         }
         self.release(slot, target.place());

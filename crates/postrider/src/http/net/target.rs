@@ -78,12 +78,8 @@ impl Target {
         if url.fragment().is_some() {
             return Err(TargetError::Fragment);
         }
-        let (host, address) = match url.host() {
-            Some(Host::Domain(name)) => (name.to_owned(), None),
-            Some(Host::Ipv4(a)) => (a.to_string(), Some(IpAddr::V4(a))),
-            Some(Host::Ipv6(a)) => (a.to_string(), Some(IpAddr::V6(a))),
-            None => return Err(TargetError::Syntax("it names no host".to_owned())),
-        };
+        let (host, address) =
+            host_of(&url).ok_or_else(|| TargetError::Syntax("it names no host".to_owned()))?;
         let port = url.port().unwrap_or(if https { 443 } else { 80 });
         match address {
             Some(address) => policy.check((address, port).into())?,
@@ -103,6 +99,27 @@ impl Target {
             authority,
             path,
         })
+    }
+
+    /// A proxy, to connect to.
+    pub(super) fn proxy(host: String, address: Option<IpAddr>, port: u16) -> Target {
+        let authority = with_port(&host, address, port);
+        Target {
+            place: Place {
+                https: false,
+                host,
+                port,
+                identity: None,
+            },
+            address,
+            authority,
+            path: String::new(),
+        }
+    }
+
+    /// Host and port, as CONNECT asks for them (RFC 9112 §3.2.3): the port always.
+    pub(super) fn host_and_port(&self) -> String {
+        with_port(self.host(), self.address, self.port())
     }
 
     /// The same target, with a client certificate to present, in place of
@@ -150,5 +167,21 @@ impl Target {
     /// What its connections are pooled by.
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+}
+
+/// A URL's host, and the address, if it is one.
+pub(super) fn host_of(url: &Url) -> Option<(String, Option<IpAddr>)> {
+    Some(match url.host()? {
+        Host::Domain(name) => (name.to_owned(), None),
+        Host::Ipv4(a) => (a.to_string(), Some(IpAddr::V4(a))),
+        Host::Ipv6(a) => (a.to_string(), Some(IpAddr::V6(a))),
+    })
+}
+
+fn with_port(host: &str, address: Option<IpAddr>, port: u16) -> String {
+    match address {
+        Some(IpAddr::V6(a)) => format!("[{a}]:{port}"),
+        _ => format!("{host}:{port}"),
     }
 }

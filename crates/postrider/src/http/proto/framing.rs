@@ -21,7 +21,7 @@ pub enum Framing {
 /// The rules, first match wins. Where the RFC leaves a choice, the stricter one is taken: an
 /// answer that two parsers could read differently is refused.
 ///
-/// 1. An answer to HEAD, and 204 and 304: no body, whatever the headers say.
+/// 1. An answer to HEAD, 2xx to CONNECT, and 204 and 304: no body, whatever the headers say.
 /// 2. Transfer-Encoding:
 ///    a. on HTTP/1.0: refused (a proxy that does not know it has passed it on);
 ///    b. a coding that is unknown, or chunked twice: refused;
@@ -35,6 +35,9 @@ pub enum Framing {
 pub fn framing(method: Method, head: &Head) -> Result<(Framing, Reuse), ProtocolError> {
     let asked = connection_reuse(head);
     // 1
+    if method == Method::Connect && matches!(head.status, 200..=299) {
+        return Ok((Framing::None, Reuse::Yes));
+    }
     if method == Method::Head || matches!(head.status, 204 | 304) {
         return Ok((Framing::None, asked));
     }

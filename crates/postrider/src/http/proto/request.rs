@@ -12,6 +12,8 @@ pub enum Method {
     Get,
     /// `HEAD`: its answer has no body, whatever its headers say.
     Head,
+    /// `CONNECT`: a 2xx answer to it has no body; behind it, the connection is a tunnel.
+    Connect,
 }
 
 impl Method {
@@ -21,6 +23,7 @@ impl Method {
             Method::Post => "POST",
             Method::Get => "GET",
             Method::Head => "HEAD",
+            Method::Connect => "CONNECT",
         }
     }
 }
@@ -81,6 +84,13 @@ impl HeaderLines {
         Ok(())
     }
 
+    /// Adds `Proxy-Authorization`, Basic, with these encoded credentials: for the client alone.
+    pub(in crate::http) fn set_proxy_authorization(&mut self, credentials: &str) {
+        debug_assert!(credentials.bytes().all(|b| b.is_ascii_graphic()));
+        let line = format!("Proxy-Authorization: Basic {credentials}\r\n");
+        self.text.extend_from_slice(line.as_bytes());
+    }
+
     /// Adds all lines of `other`.
     pub fn extend(&mut self, other: &HeaderLines) {
         self.text.extend_from_slice(&other.text);
@@ -119,13 +129,13 @@ fn is_token(b: u8) -> bool {
 
 /// Appends a whole request head to `out`.
 ///
-/// `authority` and `path` come from a parsed URL, `user_agent` from the checked configuration;
-/// `body_len` is sent with every POST, also when it is zero (RFC 9110 §8.6).
+/// `authority` and `request_target` (RFC 9112 §3.2: path and query; through a proxy the whole URL, or
+/// host and port) come from a parsed URL, `user_agent` from the checked configuration; `body_len` is sent with every POST, also when it is zero (RFC 9110 §8.6).
 pub fn write_head(
     out: &mut Vec<u8>,
     method: Method,
     authority: &str,
-    path: &str,
+    request_target: &str,
     user_agent: &str,
     lines: &HeaderLines,
     body_len: u64,
@@ -133,7 +143,7 @@ pub fn write_head(
     let mut put = |part: &str| out.extend_from_slice(part.as_bytes());
     put(method.as_str());
     put(" ");
-    put(path);
+    put(request_target);
     put(" HTTP/1.1\r\nHost: ");
     put(authority);
     if !lines.sets_user_agent() && !user_agent.is_empty() {

@@ -4,6 +4,7 @@ mod connections;
 mod guest;
 mod identity;
 mod policy;
+mod proxy;
 mod support;
 mod timing;
 mod tls;

@@ -132,7 +132,12 @@ pub(super) fn polite(mut stream: Stream) {
 
 /// A receiver for 127.0.0.1 that answers every request.
 pub(super) fn answering(ca: &Ca) -> Receiver {
-    tls_receiver(ca.server("127.0.0.1", |_| {}), polite)
+    answering_for(ca, "127.0.0.1")
+}
+
+/// A receiver for this name that answers every request.
+pub(super) fn answering_for(ca: &Ca, name: &str) -> Receiver {
+    tls_receiver(ca.server(name, |_| {}), polite)
 }
 
 /// A receiver for 127.0.0.1 that reads the head and resets the connection.
