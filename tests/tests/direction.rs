@@ -17,14 +17,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("inbox", &["event", "fork", "fs", "time"]),
     ("client", &["config", "event", "fork", "inbox", "time"]),
     ("journal", &["fs", "time"]),
-    ("webhook", &["config", "event", "http", "store", "time"]),
+    ("auth", &["time"]),
+    (
+        "webhook",
+        &["auth", "config", "event", "http", "store", "time"],
+    ),
     ("store", &["fork", "fs", "time", "webhook"]),
     ("http", &["allow", "time"]),
     ("route", &["event", "log", "time", "webhook"]),
     (
         "deliver",
         &[
-            "event", "http", "journal", "log", "queue", "route", "time", "webhook",
+            "auth", "event", "http", "journal", "log", "queue", "route", "time", "webhook",
         ],
     ),
 ];

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use postrider::store::ApiKey;
-use postrider::webhook::{Activity, Auth, BatchStatus, Secret, Subaccounts, TestPost, Webhook};
+use postrider::webhook::{
+    Activity, Auth, BatchStatus, Secret, SigningKey, Subaccounts, TestPost, Webhook,
+};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -51,13 +53,40 @@ pub(crate) fn single(webhook: &Webhook, activity: &Activity, style: &Style) -> V
 }
 
 /// The answer to a create call.
-pub(crate) fn created(id: Uuid) -> Value {
-    json!({"id": id.to_string(), "links": [link_webhook(id)]})
+pub(crate) fn created(webhook: &Webhook) -> Value {
+    with_made_keys(webhook, link_webhook(webhook.id))
 }
 
 /// The answer to an update call.
-pub(crate) fn updated(id: Uuid) -> Value {
-    json!({"id": id.to_string(), "links": [link_validate(id)]})
+pub(crate) fn updated(webhook: &Webhook) -> Value {
+    with_made_keys(webhook, link_validate(webhook.id))
+}
+
+/// Signing keys that the call made are shown here, and nowhere else.
+fn with_made_keys(webhook: &Webhook, link: Value) -> Value {
+    let mut view = json!({"id": webhook.id.to_string(), "links": [link]});
+    let made = webhook.signing_keys.iter().filter(|key| key.made);
+    let made: Vec<Value> = made
+        .map(|key| signing_key(key, key.secret.expose().into()))
+        .collect();
+    if !made.is_empty() {
+        view["signing_keys"] = made.into();
+    }
+    view
+}
+
+fn signing_key(key: &SigningKey, secret: Value) -> Value {
+    let mut view = json!({"id": key.id, "secret": secret, "created": iso(key.created_ms)});
+    if let Ok(known) = key.key() {
+        view["type"] = known.kind().name().into();
+        if let Some(public) = known.public_key() {
+            view["public_key"] = public.into();
+        }
+    }
+    if let Some(ms) = key.retires_ms {
+        view["retires"] = iso(ms).into();
+    }
+    view
 }
 
 fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
@@ -90,6 +119,11 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
         }
         Subaccounts::One(n) => view["subaccount_id"] = (*n).into(),
         Subaccounts::All { .. } | Subaccounts::Primary => {}
+    }
+    if !webhook.signing_keys.is_empty() {
+        let keys = webhook.signing_keys.iter();
+        let keys = keys.map(|key| signing_key(key, style.secret(&key.secret)));
+        view["signing_keys"] = keys.collect::<Vec<_>>().into();
     }
     let limits = limits(webhook);
     if !limits.is_empty() {

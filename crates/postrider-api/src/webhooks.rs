@@ -19,7 +19,7 @@ pub(crate) fn create<B: Backend + ?Sized>(b: &B, request: &Request, who: Identit
     let scope = who.view(request)?.scope();
     let known = |name: &str| b.knows_event_type(name);
     let spec = WebhookSpec::from_json(&json_body(request)?, known)?.within(scope)?;
-    Ok(Response::results(view::created(b.create_webhook(spec)?.id)))
+    Ok(Response::results(view::created(&b.create_webhook(spec)?)))
 }
 
 pub(crate) fn list<B: Backend + ?Sized>(
@@ -66,7 +66,7 @@ pub(crate) fn update<B: Backend + ?Sized>(
         _ => {}
     }
     Ok(Response::results(view::updated(
-        b.update_webhook(id, patch)?.id,
+        &b.update_webhook(id, patch)?,
     )))
 }
 

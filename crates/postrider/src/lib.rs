@@ -30,6 +30,8 @@ pub mod thread;
 pub mod time;
 
 #[cfg(feature = "engine")]
+pub mod auth;
+#[cfg(feature = "engine")]
 pub mod deliver;
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -1,14 +1,16 @@
 //! Where a webhook's batches go, and the head that goes before them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use uuid::{Uuid, uuid};
 
 use super::PutError;
-use crate::http::{Body, HeaderLines, Method, Policy, Request, Target};
-use crate::time::Instant;
+use crate::auth::{self, Signer};
+use crate::http::{Body, HeaderLines, Method, Policy, Request, Slice, Target};
+use crate::time::Now;
 use crate::webhook::{Auth, Webhook};
 
 /// The batch id of every test POST.
@@ -20,6 +22,7 @@ pub(crate) const TEST_BATCH: Uuid = uuid!("77c2b630-d712-11e4-9642-efc2723b99c1"
 pub(crate) struct Endpoint {
     target: Arc<Target>,
     headers: HeaderLines,
+    signer: Signer,
 }
 
 impl Endpoint {
@@ -38,21 +41,44 @@ impl Endpoint {
         for header in &webhook.custom_headers {
             headers.push(&header.name, header.value.expose())?;
         }
-        Ok(Endpoint { target, headers })
+        let mut signer = Signer::default();
+        for key in &webhook.signing_keys {
+            signer.add(key.key()?, key.retires_ms);
+        }
+        Ok(Endpoint {
+            target,
+            headers,
+            signer,
+        })
     }
 
-    /// A batch's POST.
-    pub(crate) fn request(&self, batch: Uuid, body: Body, deadline: Instant) -> Request {
+    /// Whether it sends to the same place as `other`.
+    pub(crate) fn same_target(&self, other: &Endpoint) -> bool {
+        self.target == other.target
+    }
+
+    /// One attempt's POST of a batch, to be over within `timeout`. Signed as of `now`.
+    pub(crate) fn request(&self, batch: Uuid, body: Body, now: Now, timeout: Duration) -> Request {
         let mut headers = self.headers.clone();
         let id = batch.hyphenated().to_string();
-        let pushed = headers.push("X-MessageSystems-Batch-ID", &id);
-        debug_assert!(pushed.is_ok(), "a UUID is a header value");
+        let mut push = |name: &str, value: &str| {
+            let pushed = headers.push(name, value);
+            debug_assert!(pushed.is_ok(), "{name} is made of what headers can carry");
+        };
+        push("X-MessageSystems-Batch-ID", &id);
+        let seconds = now.unix_ms / 1000;
+        let pieces = body.slices().iter().map(Slice::as_bytes);
+        if let Some(signatures) = self.signer.sign(&id, seconds, pieces, now.unix_ms) {
+            push(auth::ID, &id);
+            push(auth::TIMESTAMP, &seconds.to_string());
+            push(auth::SIGNATURE, &signatures);
+        }
         Request {
             target: self.target.clone(),
             method: Method::Post,
             headers,
             body,
-            deadline,
+            deadline: now.mono.after(timeout),
         }
     }
 }

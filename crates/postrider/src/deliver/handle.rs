@@ -15,6 +15,7 @@ use super::endpoint::Endpoint;
 use super::scheduler::Scheduler;
 use super::settings::{Pace, Settings};
 use super::thread::{Command, Courier, Rhythm, TESTS_FROM};
+use crate::auth::KeyError;
 use crate::event::Schema;
 use crate::http;
 use crate::journal::{self, Journal, Reason, State};
@@ -125,6 +126,9 @@ pub enum PutError {
     /// A header can't be sent.
     #[error(transparent)]
     Header(#[from] http::HeaderError),
+    /// A signing key can't be read.
+    #[error("a signing key {0}")]
+    Key(#[from] KeyError),
     /// It asks for a type that is not declared.
     #[error("event type '{0}' is not known")]
     UnknownType(String),

@@ -302,13 +302,12 @@ impl Courier {
     }
 
     fn test(&mut self, endpoint: &Endpoint, body: Vec<u8>, reply: Sender<Done>, now: Now) {
-        let deadline = now.mono.after(self.settings.attempt_timeout);
         let exchange = self.next_test;
         self.next_test += 1;
         self.tests.insert(exchange, reply);
         self.client.start(
             exchange,
-            endpoint.request(TEST_BATCH, body.into(), deadline),
+            endpoint.request(TEST_BATCH, body.into(), now, self.settings.attempt_timeout),
             now.mono,
         );
     }
@@ -403,18 +402,22 @@ impl Courier {
         let Some(endpoint) = self.endpoint(webhook, revision) else {
             return;
         };
-        let deadline = now.mono.after(self.settings.attempt_timeout);
-        self.staged
-            .push((exchange, endpoint.request(batch, assembled.body, deadline)));
+        let timeout = self.settings.attempt_timeout;
+        let request = endpoint.request(batch, assembled.body, now, timeout);
+        self.staged.push((exchange, request));
     }
 
     /// Where a batch goes: where it was formed for, or, where a restart has forgotten that, where the
-    /// webhook sends now.
+    /// webhook sends now. As long as the webhook sends to the same target, with its present
+    /// credentials: those of a former revision were changed because they are no longer good.
     fn endpoint(&self, webhook: Uuid, revision: u32) -> Option<Arc<Endpoint>> {
         let revisions = self.endpoints.get(&webhook)?;
+        let (_, newest) = revisions.last()?;
         let own = revisions.iter().find(|(known, _)| *known == revision);
-        own.or(revisions.last())
-            .map(|(_, endpoint)| endpoint.clone())
+        let own = own
+            .map(|(_, own)| own)
+            .filter(|own| !own.same_target(newest));
+        Some(own.unwrap_or(newest).clone())
     }
 
     /// What comes round by time.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fs::{File, Open, RealFs};
-use crate::webhook::{Auth, CustomHeader, Limits, Subaccounts};
+use crate::webhook::{Auth, CustomHeader, Limits, SigningKey, Subaccounts};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ fn webhook(n: u128) -> Webhook {
             name: "x-key".into(),
             value: Secret::new("k"),
         }],
+        signing_keys: vec![
+            SigningKey::given("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key"),
+        ],
         scope: Subaccounts::All { except: vec![7] },
         limits: Limits {
             batch_events: Some(1000),

@@ -7,6 +7,7 @@
 mod error;
 mod parse;
 mod secret;
+mod signing;
 mod spec;
 mod status;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use error::WebhookError;
 pub use secret::Secret;
+pub use signing::{KeyWish, MAX_KEYS, SigningKey};
 pub use spec::{AuthType, Credentials, WebhookPatch, WebhookSpec};
 pub use status::{Activity, BatchStatus, TestFailure, TestPost};
 
@@ -51,6 +53,9 @@ pub struct Webhook {
     /// Further headers of its POSTs: at most 5, under 3,000 bytes in all.
     #[serde(default)]
     pub custom_headers: Vec<CustomHeader>,
+    /// Keys that its POSTs are signed with, at most [`MAX_KEYS`]. An extension of the contract.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signing_keys: Vec<SigningKey>,
     /// Whose events it gets.
     #[serde(default)]
     pub scope: Subaccounts,

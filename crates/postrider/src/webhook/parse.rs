@@ -188,6 +188,9 @@ fn is_ours(name: &str) -> bool {
         "content-encoding",
         "x-messagesystems-batch-id",
         "x-messagesystems-webhook-token",
+        crate::auth::ID,
+        crate::auth::TIMESTAMP,
+        crate::auth::SIGNATURE,
     ]
     .iter()
     .any(|ours| name.eq_ignore_ascii_case(ours))

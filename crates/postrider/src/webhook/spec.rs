@@ -1,5 +1,6 @@
 //! What a client asks for: a whole webhook, or changes to one.
 
+use super::signing::{self, KeyWish, SigningKey};
 use super::{Auth, CustomHeader, Limits, Secret, Subaccounts, Webhook, WebhookError, parse};
 use crate::time::UnixMillis;
 use serde_json::Value;
@@ -16,6 +17,7 @@ pub struct WebhookSpec {
     pub auth: Auth,
     pub token: Option<Secret>,
     pub custom_headers: Vec<CustomHeader>,
+    pub signing_keys: Vec<SigningKey>,
     pub scope: Subaccounts,
     pub limits: Limits,
 }
@@ -39,6 +41,8 @@ pub struct WebhookPatch {
     pub token: Option<Option<Secret>>,
     /// All its custom headers.
     pub custom_headers: Option<Vec<CustomHeader>>,
+    /// All its signing keys.
+    pub signing_keys: Option<Vec<KeyWish>>,
     /// Whose events it gets.
     pub scope: Option<Subaccounts>,
     /// The subaccounts whose events it does not get.
@@ -80,6 +84,7 @@ impl WebhookSpec {
             auth: Auth::None,
             token: None,
             custom_headers: Vec::new(),
+            signing_keys: Vec::new(),
             scope: Subaccounts::default(),
             limits: Limits::default(),
         }
@@ -121,6 +126,7 @@ impl WebhookSpec {
             auth: whole.auth,
             token: whole.token,
             custom_headers: whole.custom_headers,
+            signing_keys: whole.signing_keys,
             scope: whole.scope,
             limits: whole.limits,
         })
@@ -136,8 +142,13 @@ impl WebhookSpec {
         Ok(WebhookSpec { scope, ..self })
     }
 
-    /// The webhook's first revision.
+    /// The webhook's first revision. Its signing keys' times count from `now_ms`.
     pub fn into_webhook(self, id: Uuid, now_ms: UnixMillis) -> Webhook {
+        let signing_keys = self.signing_keys.into_iter().map(|key| SigningKey {
+            created_ms: now_ms,
+            retires_ms: key.retires_ms.map(|after| now_ms.saturating_add(after)),
+            ..key
+        });
         Webhook {
             id,
             revision: 1,
@@ -148,6 +159,7 @@ impl WebhookSpec {
             auth: self.auth,
             token: self.token,
             custom_headers: self.custom_headers,
+            signing_keys: signing_keys.collect(),
             scope: self.scope,
             limits: self.limits,
             created_ms: now_ms,
@@ -177,6 +189,7 @@ impl WebhookPatch {
                 "auth_request_details" => parse::no_request_details(value)?,
                 "auth_token" => patch.token = Some(parse::token(value)?),
                 "custom_headers" => patch.custom_headers = Some(parse::custom_headers(value)?),
+                "signing_keys" => patch.signing_keys = Some(signing::wishes(value)?),
                 "subaccount_id" => patch.scope = Some(parse::scope(value)?),
                 "exception_subaccounts" => patch.except = Some(parse::except(value)?),
                 "limits" => patch.limits = Some(parse::limits(value)?),
@@ -217,6 +230,7 @@ impl WebhookPatch {
             auth,
             token,
             custom_headers,
+            signing_keys: signing::next_keys(self.signing_keys, &webhook.signing_keys, now_ms)?,
             scope: next_scope(self.scope, self.except, &webhook.scope)?,
             limits: self.limits.unwrap_or(webhook.limits),
             created_ms: webhook.created_ms,

@@ -188,6 +188,30 @@ fn an_error_names_the_field() {
             "'limits.batch_events' must be a whole number from 1 to 8192, or null",
         ),
         (
+            json!({"signing_keys": "whsec_x"}),
+            "'signing_keys' must be an array of at most 8 keys",
+        ),
+        (
+            json!({"signing_keys": ["hush"]}),
+            "'signing_keys' holds a key that must begin with whsec_ (HMAC-SHA256) or whsk_ (ed25519)",
+        ),
+        (
+            json!({"signing_keys": [{"id": "0a1b2c3d"}]}),
+            "'signing_keys' names \"0a1b2c3d\", which is no key of this webhook",
+        ),
+        (
+            json!({"signing_keys": [{"type": "rsa"}]}),
+            "'signing_keys.type' must be hmac-sha256 or ed25519",
+        ),
+        (
+            json!({"signing_keys": [{"retires_in_s": -1}]}),
+            "'signing_keys.retires_in_s' must be a whole number of seconds, or null",
+        ),
+        (
+            json!({"custom_headers": {"Webhook-Signature": "a"}}),
+            "'custom_headers' must not set Webhook-Signature",
+        ),
+        (
             json!({"auth_token": "********"}),
             "'auth_token' is the mask that stands for a secret in answers, and there is none to keep",
         ),
@@ -310,6 +334,56 @@ fn what_an_answer_shows_may_be_sent_back() {
 }
 
 #[test]
+fn signing_keys_are_given_made_kept_and_retired() {
+    const GIVEN: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let w = webhook(with(
+        json!({"signing_keys": [GIVEN, {"type": "ed25519"}, {}]}),
+    ));
+    let shown: Vec<_> = w
+        .signing_keys
+        .iter()
+        .map(|k| (k.made, k.created_ms))
+        .collect();
+    assert_eq!(shown, [(false, 1000), (true, 1000), (true, 1000)]);
+    assert_eq!(w.signing_keys[0].secret.expose(), GIVEN);
+    assert!(w.signing_keys[1].secret.expose().starts_with("whsk_"));
+    assert!(w.signing_keys[2].secret.expose().starts_with("whsec_"));
+    let stored: Webhook = serde_json::from_str(&serde_json::to_string(&w).unwrap()).unwrap();
+    assert!(
+        stored.signing_keys.iter().all(|key| !key.made),
+        "shown once"
+    );
+
+    let (first, second) = (&w.signing_keys[0].id, &w.signing_keys[1].id);
+    let keys = json!([
+        {"id": first, "retires_in_s": 1}, {"id": second, "secret": Secret::MASK, "type": "ed25519",
+         "public_key": "whpk_x", "created": "2026-01-01T00:00:00.000Z"}, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    ]);
+    let next = patched(&stored, json!({"signing_keys": keys})).unwrap();
+    let retires: Vec<_> = next.signing_keys.iter().map(|k| k.retires_ms).collect();
+    assert_eq!(retires, [Some(3000), None, None]);
+    assert_eq!(next.signing_keys[1], stored.signing_keys[1]);
+
+    let unretired = patched(
+        &next,
+        json!({"signing_keys": [{"id": first, "retires_in_s": null}]}),
+    )
+    .unwrap();
+    assert_eq!(unretired.signing_keys[0].retires_ms, None);
+    let given_again = patched(&next, json!({"signing_keys": [GIVEN]})).unwrap();
+    assert_eq!(
+        given_again.signing_keys[0], next.signing_keys[0],
+        "the same key, as it was"
+    );
+    let later = WebhookPatch::default().apply(&next, 3000).unwrap();
+    assert_eq!(
+        later.signing_keys,
+        next.signing_keys[1..],
+        "retired and forgotten"
+    );
+}
+
+#[test]
 fn auth_is_turned_on_changed_and_off() {
     let plain = webhook(least());
     let on = json!({"auth_type": "basic", "auth_credentials": {"username": "u", "password": "p"}});
@@ -365,7 +439,8 @@ fn an_update_may_move_a_webhook_between_subaccounts() {
 fn secrets_do_not_show_in_debug_output() {
     let w = webhook(with(json!({
         "auth_type": "basic", "auth_credentials": {"username": "u", "password": "hush1"},
-        "auth_token": "hush2", "custom_headers": {"x-key": "hush3"}
+        "auth_token": "hush2", "custom_headers": {"x-key": "hush3"},
+        "signing_keys": ["whsec_hushhushhushhushhushhushhushhush"]
     })));
     assert!(!format!("{w:?}").contains("hush"));
 }

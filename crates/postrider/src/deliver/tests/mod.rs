@@ -1,6 +1,7 @@
 //! The deliver thread against real sockets: log, journal and HTTP client as they are.
 
 mod receiver;
+mod signed;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
