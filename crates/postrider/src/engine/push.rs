@@ -125,6 +125,7 @@ fn enqueue(
         Err(Refused::TooLong { bytes, max }) => {
             return Err(PushError::TooLong { bytes, max });
         }
+        Err(Refused::Closed) => return Err(PushError::Closed),
     };
     if let Some(started) = started {
         let deadline = options.deadline.map(|time| started.after(time));

@@ -58,15 +58,17 @@ impl Writer {
             }
             self.shared.drained.advance(drained.position);
             if idle {
-                // A claim that is still being filled may hide records behind it.
+                // A claim that is still being filled may hide records behind it; and a push that began
+                // before the stop is either drained or refused, never left behind.
                 let abandon = self.shared.abandon.load(Ordering::Acquire);
-                if stopping && (abandon || drained.position >= self.shared.queue.position()) {
+                if stopping && (abandon || self.drain.close_if_drained()) {
                     break;
                 }
                 self.sleep();
             }
             self.delete_synced();
         }
+        self.shared.queue.close();
         self.shared.writer_ended.store(true, Ordering::Release);
         self.shared.drained.nudge();
     }

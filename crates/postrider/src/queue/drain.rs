@@ -83,6 +83,12 @@ impl Drain {
         }
     }
 
+    /// Closes the queue if all that was ever claimed is drained: no push that succeeded is left behind,
+    /// and none succeeds any more.
+    pub fn close_if_drained(&self) -> bool {
+        self.queue.close_at(self.head)
+    }
+
     fn release(&mut self, head: u64, records: u64) {
         self.head = head;
         let released = &self.queue.released.0;

@@ -31,6 +31,9 @@ pub enum Refused {
     /// No space, and the policy says to drop.
     #[error("the queue is full; the event was dropped")]
     Dropped,
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
     /// It would never fit.
     #[error("a text of {bytes} bytes is too long for this queue: at most {max}")]
     TooLong {

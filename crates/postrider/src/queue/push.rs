@@ -40,6 +40,10 @@ pub(super) struct Released {
     pub(super) records: Counter,
 }
 
+/// Set in the tail: no claim is taken any more. It is above every position, so a claim finds the ring
+/// full, and only then does anyone look for the reason.
+const CLOSED: u64 = 1 << 63;
+
 /// The producers' end: any number of threads.
 pub struct Queue {
     claimed: Apart<Claimed>,
@@ -140,6 +144,9 @@ impl Queue {
 
     #[cold]
     fn refuse_or_wait(&self, bytes: usize, policy: FullPolicy) -> Result<Claim<'_>, Refused> {
+        if self.is_closed() {
+            return Err(Refused::Closed);
+        }
         let limit = match policy {
             FullPolicy::Fail => {
                 self.full.failed.add(1);
@@ -158,6 +165,9 @@ impl Queue {
             let armed = self.space.0.arm();
             if let Some(claim) = self.try_claim(bytes) {
                 return Ok(claim);
+            }
+            if self.is_closed() {
+                return Err(Refused::Closed);
             }
             if !in_time {
                 self.full.timed_out.add(1);
@@ -185,12 +195,32 @@ impl Queue {
     /// not, whoever claims it will find the bell armed when he commits: his claim and this look change
     /// the same location, so one comes first, and he acquires the other.
     pub(super) fn is_claimed(&self, head: u64) -> bool {
-        self.claimed.0.tail.fetch_add(0, Ordering::AcqRel) != head
+        self.claimed.0.tail.fetch_add(0, Ordering::AcqRel) & !CLOSED != head
+    }
+
+    /// For the drain, which stands at `head`: takes no claim any more, unless there is one above.
+    pub(super) fn close_at(&self, head: u64) -> bool {
+        let tail = &self.claimed.0.tail;
+        let closed =
+            tail.compare_exchange(head, head | CLOSED, Ordering::AcqRel, Ordering::Relaxed);
+        self.space.0.ring();
+        closed.is_ok()
+    }
+
+    /// Takes no claim any more, whatever is still to be drained: every push from now on is
+    /// [`Refused::Closed`], those that wait for space included.
+    pub fn close(&self) {
+        self.claimed.0.tail.fetch_or(CLOSED, Ordering::AcqRel);
+        self.space.0.ring();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.claimed.0.tail.load(Ordering::Acquire) & CLOSED != 0
     }
 
     /// The position after the last claim: what was pushed before this call, by any thread, is below.
     pub fn position(&self) -> u64 {
-        self.claimed.0.tail.load(Ordering::Acquire)
+        self.claimed.0.tail.load(Ordering::Acquire) & !CLOSED
     }
 
     /// Wakes the drain if it sleeps: for those with other work for its thread. Make the work visible

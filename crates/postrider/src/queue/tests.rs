@@ -157,6 +157,59 @@ fn a_waiting_producer_goes_on_when_space_is_released() {
 }
 
 #[test]
+fn a_closed_queue_has_given_out_everything_that_it_took() {
+    for _ in 0..50 {
+        let (queue, mut drain) = queue(MIN_CAPACITY).unwrap();
+        let stop = AtomicBool::new(false);
+        let (taken, drained) = thread::scope(|threads| {
+            let push_until_closed = || {
+                let mut taken = 0;
+                loop {
+                    match queue.push_by(&entry(1), b"x", FullPolicy::Wait(LONG)) {
+                        Ok(_) => taken += 1,
+                        Err(Refused::Closed) => return taken,
+                        Err(other) => panic!("{other}"),
+                    }
+                    stop.store(true, Ordering::Relaxed);
+                }
+            };
+            let producers = [
+                threads.spawn(push_until_closed),
+                threads.spawn(push_until_closed),
+            ];
+            let mut drained = 0;
+            loop {
+                drained += all(&mut drain).len();
+                if stop.load(Ordering::Relaxed) && drain.close_if_drained() {
+                    break;
+                }
+            }
+            (
+                producers.map(|p| p.join().unwrap()).iter().sum::<usize>(),
+                drained,
+            )
+        });
+        assert_eq!(taken, drained);
+        assert_eq!(queue.push(&entry(1), b"x"), Err(Refused::Closed));
+        assert_eq!(all(&mut drain), []);
+    }
+}
+
+#[test]
+fn closing_wakes_a_producer_that_waits_for_space() {
+    let (queue, _drain) = queue(MIN_CAPACITY).unwrap();
+    fill(&queue);
+    thread::scope(|threads| {
+        let waiting = threads.spawn(|| queue.push_by(&entry(1), b"x", FullPolicy::Wait(LONG)));
+        while queue.counters().waited == 0 {
+            thread::yield_now();
+        }
+        queue.close();
+        assert_eq!(waiting.join().unwrap(), Err(Refused::Closed));
+    });
+}
+
+#[test]
 fn a_drain_ends_at_max_bytes_but_takes_one() {
     let (queue, mut drain) = queue(MIN_CAPACITY).unwrap();
     for n in 0..5 {
