@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use postrider::store::ApiKey;
 use postrider::webhook::{
-    Activity, Auth, BatchStatus, Secret, SigningKey, Subaccounts, TestPost, Webhook,
+    Activity, Auth, BatchStatus, Condition, Secret, SigningKey, Subaccounts, TestPost, Webhook,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -129,6 +129,18 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
     if !limits.is_empty() {
         view["limits"] = Value::Object(limits);
     }
+    if webhook.ordered {
+        view["ordered"] = true.into();
+    }
+    if !webhook.outcomes.is_empty() {
+        view["outcomes"] = json!(webhook.outcomes);
+    }
+    if activity.condition != Condition::Up {
+        view["state"] = activity.condition.name().into();
+    }
+    if let Some(why) = &activity.why {
+        view["state_reason"] = why.as_str().into();
+    }
     if let Some(ms) = activity.last_successful_ms {
         view["last_successful"] = style.time(ms);
     }
@@ -139,16 +151,10 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
 }
 
 fn limits(webhook: &Webhook) -> Map<String, Value> {
-    let own = &webhook.limits;
-    [
-        ("batch_events", own.batch_events),
-        ("batch_bytes", own.batch_bytes),
-        ("linger_ms", own.linger_ms),
-        ("in_flight", own.in_flight),
-    ]
-    .into_iter()
-    .filter_map(|(name, limit)| Some((name.to_owned(), limit?.into())))
-    .collect()
+    match serde_json::to_value(webhook.limits) {
+        Ok(Value::Object(own)) => own,
+        _ => Map::new(),
+    }
 }
 
 fn link(id: Uuid, tail: &str, rel: &str, methods: &[&str]) -> Value {

@@ -77,7 +77,7 @@ impl Backend for Fake {
 
     fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), WebhookError> {
         self.purged.lock().unwrap().push(purge);
-        match self.store.delete_webhook(id)? {
+        match self.store.delete_webhook(id, purge)? {
             true => Ok(()),
             false => Err(WebhookError::NotFound(id)),
         }
@@ -85,7 +85,10 @@ impl Backend for Fake {
 
     fn webhook(&self, id: Uuid) -> Result<(Webhook, Activity), WebhookError> {
         let found = self.store.webhook(id)?;
-        Ok((found.ok_or(WebhookError::NotFound(id))?, self.activity))
+        Ok((
+            found.ok_or(WebhookError::NotFound(id))?,
+            self.activity.clone(),
+        ))
     }
 
     fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError> {
@@ -93,7 +96,7 @@ impl Backend for Fake {
             .store
             .webhooks()?
             .into_iter()
-            .map(|w| (w, self.activity))
+            .map(|w| (w, self.activity.clone()))
             .collect())
     }
 

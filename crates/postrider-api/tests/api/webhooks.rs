@@ -38,6 +38,7 @@ fn a_list_item_has_every_field_its_times_and_a_link_to_itself() {
     fake.activity = Activity {
         last_successful_ms: Some(1_700_000_000_000),
         last_failure_ms: Some(1_690_000_000_000),
+        ..Activity::default()
     };
     let w = World::on(fake);
     w.webhook(full());

@@ -174,6 +174,12 @@ impl Config {
     pub fn batch_in_flight(&self) -> u32 {
         self.number("batch.in_flight") as u32
     }
+    pub fn backlog_max_events(&self) -> u64 {
+        self.number("backlog.max_events")
+    }
+    pub fn backlog_max_bytes(&self) -> u64 {
+        self.number("backlog.max_bytes")
+    }
     pub fn retry_schedule(&self) -> Vec<Duration> {
         match self.value("retry.schedule") {
             Value::Seconds(list) => list.iter().copied().map(Duration::from_secs).collect(),

@@ -173,6 +173,18 @@ pub static TABLE: &[Key] = &[
         "Most batches under way at once to one webhook. A webhook may have its own.",
     ),
     engine(
+        "backlog.max_events",
+        number(Unit::Count, 0, TIB),
+        "0",
+        "Where log.max_bytes is reached, a webhook with more events than this waiting gives up its oldest first. 0: no limit. A webhook may have its own.",
+    ),
+    engine(
+        "backlog.max_bytes",
+        number(Unit::Bytes, 0, 64 * TIB),
+        "0",
+        "The same by bytes.",
+    ),
+    engine(
         "retry.schedule",
         Kind::Seconds,
         "30,60,120,300,600,1200,2400,3600,5400,7200,7800",

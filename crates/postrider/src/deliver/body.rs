@@ -32,8 +32,10 @@ pub(crate) struct LogReader {
 /// What was found of a batch.
 pub(crate) struct Assembled {
     pub(crate) body: Body,
-    /// Events that are not there or fail their checksum. The body is without them.
+    /// Events that the log does not have. The body is without them.
     pub(crate) missing: Vec<Span>,
+    /// Events that fail their checksum. The body is without them too.
+    pub(crate) damaged: Vec<Span>,
 }
 
 impl LogReader {
@@ -52,7 +54,7 @@ impl LogReader {
     /// Makes a batch's body.
     pub(crate) fn assemble(&mut self, spans: &[Span]) -> Result<Assembled, LogError> {
         let mut pieces = Pieces::default();
-        let mut missing = Vec::new();
+        let (mut missing, mut damaged) = (Vec::new(), Vec::new());
         for span in spans {
             let mut at = span.first;
             while at < span.end() {
@@ -74,7 +76,7 @@ impl LogReader {
                     for bad in (from..to).filter(|i| frame.is_damaged(*i)) {
                         pieces.add(&frame, from, bad);
                         add(
-                            &mut missing,
+                            &mut damaged,
                             base + u64::from(bad),
                             base + u64::from(bad) + 1,
                         );
@@ -88,16 +90,27 @@ impl LogReader {
         Ok(Assembled {
             body: pieces.into_body(),
             missing,
+            damaged,
         })
     }
 
-    /// The frame that holds `offset`, or the next one behind it.
+    /// The frame that holds `offset`, or, where the log says twice that it has none, the next one
+    /// behind it: what is called missing is lost for good, so one answer is not enough.
     fn frame(&mut self, offset: u64) -> Result<Option<Arc<Frame>>, LogError> {
         let holds = |f: &&Arc<Frame>| f.base_offset() <= offset && offset < f.end_offset();
         if let Some(frame) = self.kept.iter().find(holds) {
             return Ok(Some(frame.clone()));
         }
-        let frame = self.log.read(offset, 1)?.into_iter().next();
+        let mut frame = None;
+        for _ in 0..2 {
+            frame = self.log.read(offset, 1)?.into_iter().next();
+            if frame
+                .as_ref()
+                .is_some_and(|frame| frame.base_offset() <= offset)
+            {
+                break;
+            }
+        }
         if let Some(frame) = &frame {
             if self.kept.len() == KEPT {
                 self.kept.remove(0);
@@ -123,7 +136,7 @@ impl Lengths for LogReader {
                         .ok()
                         .flatten()
                         .map_or(end, |f| f.base_offset());
-                    found.lost = (next.min(end) - at) as u32;
+                    found.missing = (next.min(end) - at) as u32;
                 }
                 return Ok(found);
             };
@@ -135,7 +148,7 @@ impl Lengths for LogReader {
             let damaged = |i: u32| frame.has_damage() && frame.is_damaged(i);
             if damaged(from) {
                 if found.good == 0 {
-                    found.lost = (from..to).take_while(|i| damaged(*i)).count() as u32;
+                    found.damaged = (from..to).take_while(|i| damaged(*i)).count() as u32;
                 }
                 return Ok(found);
             }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::body::LogReader;
 use super::endpoint::Endpoint;
 use super::scheduler::Scheduler;
-use super::settings::{Pace, Settings};
-use super::thread::{Command, Courier, Rhythm, TESTS_FROM};
+use super::settings::{Pace, Settings, Terms};
+use super::thread::{Command, Courier, Endpoints, Rhythm, TESTS_FROM};
 use crate::auth::KeyError;
 use crate::event::Schema;
 use crate::http;
@@ -34,6 +34,12 @@ pub struct Parts {
     pub state: State,
     /// All webhooks that the store knows.
     pub webhooks: Vec<Webhook>,
+    /// Former revisions, and the last ones of deleted webhooks: where open batches go that were formed
+    /// for them.
+    pub former: Vec<Webhook>,
+    /// Told now and then which former revisions are still needed, as a question to be asked of each.
+    /// Runs on the deliver thread.
+    pub still_needed: Box<dyn FnMut(&dyn Fn(Uuid, u32) -> bool) + Send>,
     /// Gives event type names their ids.
     pub schema: Arc<Schema>,
     /// Batching, retry and limits.
@@ -53,11 +59,15 @@ pub struct Parts {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The receiver answered 410: nothing is sent until the webhook is changed.
-    #[error("webhook {webhook} is disabled: its receiver answered 410 Gone; update it to resume")]
+    /// The receiver wants no more: nothing is sent until the webhook is resumed or changed.
+    #[error(
+        "webhook {webhook} is disabled: its receiver answered {why}; its events wait until it is resumed or changed"
+    )]
     Disabled {
         /// Whose receiver.
         webhook: Uuid,
+        /// What it answered, such as `410`.
+        why: String,
     },
     /// Attempts keep failing; from now on one batch probes the target.
     #[error("webhook {webhook} is down: {code}; its events wait while one batch probes the target")]
@@ -84,6 +94,18 @@ pub enum Notice {
         events: u32,
         /// Why.
         reason: Reason,
+    },
+    /// A dead letter's events were needed for space: it can't be replayed any more, and stays counted.
+    #[error(
+        "webhook {webhook}: the {events} events of dead letter {batch} are not kept any more: space is short"
+    )]
+    LetterForgotten {
+        /// Whose.
+        webhook: Uuid,
+        /// The batch.
+        batch: Uuid,
+        /// Its events.
+        events: u32,
     },
     /// Events were dropped, and counted.
     #[error("webhook {webhook}: {events} events dropped: {reason}")]
@@ -163,26 +185,8 @@ pub struct WebhookBooks {
     pub open_batches: u64,
     /// Attempts under way.
     pub in_flight: u32,
-    /// When its receiver last took a batch, and last did not.
+    /// When its receiver last took a batch, and last did not; whether batches go out.
     pub activity: Activity,
-    /// Why nothing is sent, where that is so.
-    pub condition: Condition,
-}
-
-/// How a webhook fares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Condition {
-    /// Batches go out.
-    #[default]
-    Up,
-    /// The target is down: one batch probes it.
-    Down,
-    /// Held by the operator.
-    Paused,
-    /// Held because the receiver answered 410.
-    Disabled,
-    /// Deleted: what has a batch id still goes out.
-    Deleted,
 }
 
 impl WebhookBooks {
@@ -246,31 +250,39 @@ impl Deliverer {
         let (settings, next) = (parts.settings, parts.log.next_offset());
         let mut scheduler = Scheduler::new(settings.clone(), parts.state, next, seed);
         let (mut notice, mut wanted) = (parts.notice, parts.wanted);
-        let mut endpoints = HashMap::new();
+        let now = parts.clock.now();
+        let mut endpoints: Endpoints = HashMap::new();
+        for former in &parts.former {
+            // One that can't be sent to any more leaves its batches to the webhook's present target.
+            if let Ok(endpoint) = Endpoint::of(former, &deliverer.policy) {
+                let revisions = endpoints.entry(former.id).or_default();
+                revisions.push((former.revision, Arc::new(endpoint)));
+            }
+            if parts.webhooks.iter().all(|webhook| webhook.id != former.id) {
+                scheduler.put_deleted(former.id, deliverer.terms(former), now);
+            }
+        }
         for webhook in &parts.webhooks {
             let (id, revision) = (webhook.id, webhook.revision);
             let mut unfit = |scheduler: &mut Scheduler, why: String| {
+                let told = why.clone();
                 notice(&Notice::Unfit { webhook: id, why });
-                scheduler.disable(id);
+                scheduler.set_unfit(id, told);
             };
             let (selection, unknown) = deliverer.selection(webhook);
-            scheduler.put(
-                id,
-                revision,
-                deliverer.pace.with(&webhook.limits),
-                selection,
-            );
+            scheduler.put(id, revision, deliverer.terms(webhook), selection, now);
             if let Some(name) = unknown {
                 unfit(&mut scheduler, PutError::UnknownType(name).to_string());
             }
             match Endpoint::of(webhook, &deliverer.policy) {
                 Ok(endpoint) => {
-                    endpoints.insert(id, vec![(revision, Arc::new(endpoint))]);
+                    let revisions = endpoints.entry(id).or_default();
+                    revisions.push((revision, Arc::new(endpoint)));
                 }
                 Err(error) => unfit(&mut scheduler, error.to_string()),
             }
         }
-        scheduler.restore(parts.log.first_offset(), parts.clock.now());
+        scheduler.restore(parts.log.first_offset(), now);
         wanted(&scheduler.wanted());
         let courier = Courier {
             reader: LogReader::new(parts.log.clone()),
@@ -283,6 +295,7 @@ impl Deliverer {
             endpoints,
             wanted,
             notice,
+            still_needed: parts.still_needed,
             clock: parts.clock,
             staged: Vec::new(),
             tests: HashMap::new(),
@@ -310,11 +323,11 @@ impl Deliverer {
         }
         let endpoint = Endpoint::of(&webhook, &self.policy)?;
         let (id, revision) = (webhook.id, webhook.revision);
-        let pace = self.pace.with(&webhook.limits);
+        let terms = self.terms(&webhook);
         self.ask(|reply| Command::Put {
             id,
             revision,
-            pace,
+            terms,
             selection,
             endpoint,
             reply,
@@ -328,9 +341,18 @@ impl Deliverer {
         self.ask(|reply| Command::Delete { id, purge, reply })
     }
 
-    /// Holds a webhook's batches, or lets them go again. Its events are kept meanwhile, and don't
-    /// age. Does not outlive the thread.
-    pub fn pause_webhook(&self, id: Uuid, paused: bool) -> Result<(), Stopped> {
+    /// Holds a webhook's batches, also after a restart, until it is [resumed](Self::resume_webhook).
+    /// Its events are kept meanwhile, and don't age; attempts under way end. `false` when there is no
+    /// such webhook.
+    pub fn pause_webhook(&self, id: Uuid) -> Result<bool, Stopped> {
+        let paused = true;
+        self.ask(|reply| Command::Pause { id, paused, reply })
+    }
+
+    /// Lets the batches of a webhook that is paused or disabled go out again; the age of what waited
+    /// begins anew. `false` when there is no such webhook.
+    pub fn resume_webhook(&self, id: Uuid) -> Result<bool, Stopped> {
+        let paused = false;
         self.ask(|reply| Command::Pause { id, paused, reply })
     }
 
@@ -411,6 +433,13 @@ impl Deliverer {
             drop(thread.join());
         }
         report
+    }
+
+    fn terms(&self, webhook: &Webhook) -> Terms {
+        Terms {
+            pace: self.pace.with(webhook),
+            outcomes: webhook.outcomes.clone(),
+        }
     }
 
     /// What a webhook asks for, and a name in it that is no event type.

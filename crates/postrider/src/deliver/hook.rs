@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -9,7 +10,8 @@ use super::backlog::Backlog;
 use super::settings::Pace;
 use crate::journal::{Accounts, Asked};
 use crate::route::{Scope, Selection};
-use crate::time::Instant;
+use crate::time::{Instant, UnixMillis};
+use crate::webhook::{Condition, Outcomes};
 
 /// Batches of one webhook that must fail, with no success between, for its target to be down; more
 /// where more are in flight at once. A batch that fails again and again counts once: it may be the
@@ -20,9 +22,14 @@ pub(super) struct Hook {
     pub(super) id: Uuid,
     pub(super) revision: u32,
     pub(super) pace: Pace,
+    pub(super) outcomes: Outcomes,
     /// What it asks for from each offset on. All but the last serve a backlog that lags.
     pub(super) selections: VecDeque<(u64, Arc<Selection>)>,
     pub(super) mode: Mode,
+    /// What is to be said of the mode: the answer that disabled it, what makes it unfit.
+    pub(super) why: Option<String>,
+    /// Events written before this are as if written then: what was held does not age.
+    pub(super) age_from_ms: UnixMillis,
     pub(super) backlog: Backlog,
     /// Batches without an end, by the offset of their first event.
     pub(super) open: BTreeSet<(u64, Uuid)>,
@@ -47,6 +54,8 @@ pub(super) struct Hook {
     pub(super) timer: Option<Instant>,
     pub(super) touched: bool,
     pub(super) blocked: bool,
+    /// The stretch of the log that it was last asked to leave, and when.
+    asked_to_leave: Option<(u64, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +64,18 @@ pub(super) enum Mode {
     Open,
     /// Held by the operator: nothing goes out, nothing ages.
     Paused,
-    /// Held because of a 410.
+    /// Held because of an answer.
     Disabled,
+    /// Held because it can't be delivered to as it is; forgotten with the process.
+    Unfit,
     /// No new batches; those that are open go out.
     Deleted,
 }
 
 /// A target that takes nothing.
 pub(super) struct Down {
+    /// The last failure before it was down: a status, or an error's name.
+    pub(super) why: String,
     /// Probes that failed, the attempts before it was down included.
     pub(super) tries: u32,
     pub(super) next_probe: Instant,
@@ -88,8 +101,11 @@ impl Hook {
             id,
             revision,
             pace: Pace::default(),
+            outcomes: Outcomes::default(),
             selections: VecDeque::new(),
             mode: Mode::Open,
+            why: None,
+            age_from_ms: 0,
             backlog: Backlog::new(from),
             open: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -105,6 +121,7 @@ impl Hook {
             timer: None,
             touched: false,
             blocked: false,
+            asked_to_leave: None,
         }
     }
 
@@ -207,6 +224,13 @@ impl Hook {
         self.down.take().is_some()
     }
 
+    /// Notes an answer that ends a batch without taking it: the target is there.
+    pub(super) fn answered(&mut self) {
+        self.streak = 0;
+        self.last_failed = None;
+        self.down = None;
+    }
+
     /// Notes a failed attempt of `batch`; says whether the target counts as down by now.
     pub(super) fn failed(&mut self, batch: Uuid) -> bool {
         if self.last_failed != Some(batch) {
@@ -214,6 +238,19 @@ impl Hook {
             self.last_failed = Some(batch);
         }
         self.streak >= self.pace.in_flight.max(DOWN_AFTER)
+    }
+
+    /// How it fares, and what more there is to say of it.
+    pub(super) fn condition(&self) -> (Condition, Option<&str>) {
+        let why = self.why.as_deref();
+        match (self.mode, &self.down) {
+            (Mode::Deleted, _) => (Condition::Deleted, None),
+            (Mode::Paused, _) => (Condition::Paused, None),
+            (Mode::Disabled, _) => (Condition::Disabled, why),
+            (Mode::Unfit, _) => (Condition::Unfit, why),
+            (Mode::Open, Some(down)) => (Condition::Down, Some(&down.why)),
+            (Mode::Open, None) => (Condition::Up, None),
+        }
     }
 
     /// Whether batches go out, as far as the operator and 410 are concerned.
@@ -224,6 +261,37 @@ impl Hook {
     /// Whether its last attempts failed.
     pub(super) fn is_failing(&self) -> bool {
         self.streak > 0
+    }
+
+    /// The first offset that it needs.
+    pub(super) fn first(&self, routed: u64) -> u64 {
+        let open = self.open.first().map_or(u64::MAX, |(first, _)| *first);
+        self.backlog.position(routed).min(open)
+    }
+
+    /// Whether it was asked long ago to leave the log below an offset, and still is there. It is asked
+    /// anew when it has left, or was not in the way for a while.
+    pub(super) fn is_in_way(
+        &mut self,
+        first: u64,
+        wanted: u64,
+        now: Instant,
+        patience: Duration,
+    ) -> bool {
+        match self.asked_to_leave {
+            Some((below, since)) if first < below && now.since(since) < 2 * patience => {
+                now.since(since) >= patience
+            }
+            _ => {
+                self.asked_to_leave = Some((wanted, now));
+                false
+            }
+        }
+    }
+
+    /// When that will be long ago.
+    pub(super) fn patience_ends(&self, patience: Duration) -> Option<Instant> {
+        self.asked_to_leave.map(|(_, since)| since.after(patience))
     }
 
     /// When it should be looked at again, apart from answers and new events.
@@ -243,11 +311,7 @@ impl Hook {
             return next;
         }
         // What is due and not gone waits for a slot, not for a time.
-        let later = (
-            now.after(std::time::Duration::from_nanos(1)),
-            0,
-            Uuid::nil(),
-        );
+        let later = (now.after(Duration::from_nanos(1)), 0, Uuid::nil());
         if let Some((due, ..)) = self.waiting.range(later..).next() {
             at(*due);
         }

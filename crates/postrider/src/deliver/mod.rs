@@ -13,9 +13,8 @@ mod scheduler;
 mod settings;
 mod thread;
 
-pub use handle::{
-    Condition, Deliverer, Notice, Parts, PutError, Snapshot, StopReport, Stopped, WebhookBooks,
-};
+pub use crate::webhook::Condition;
+pub use handle::{Deliverer, Notice, Parts, PutError, Snapshot, StopReport, Stopped, WebhookBooks};
 pub use settings::{Pace, Retry, Settings};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::settings::Retry;
 use crate::http::{BodyEnd, Done};
 use crate::time::UnixMillis;
+use crate::webhook::{Meaning, Outcomes};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,9 @@ pub(crate) enum Verdict {
     TooBig,
     /// The receiver refuses the batch for what is in it.
     Refused,
-    /// The receiver wants no more batches ever.
+    /// The receiver will never take the batch: the webhook's table says so.
+    Dead,
+    /// The receiver wants no more batches.
     Disable,
 }
 
@@ -64,7 +67,22 @@ impl Ended {
         Ended { answer, latency_ms }
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
+    /// What it means by the webhook's own table, else by the contract.
+    pub(crate) fn verdict(&self, table: &Outcomes) -> Verdict {
+        let own = match self.answer {
+            Answer::Status { status, .. } => table.of(status),
+            Answer::None { .. } => None,
+        };
+        match own {
+            Some(Meaning::Success) => Verdict::Delivered,
+            Some(Meaning::Retry) => Verdict::Retry,
+            Some(Meaning::Dead) => Verdict::Dead,
+            Some(Meaning::Disable) => Verdict::Disable,
+            None => self.verdict_of_contract(),
+        }
+    }
+
+    fn verdict_of_contract(&self) -> Verdict {
         match self.answer {
             Answer::Status {
                 status: 200..=299, ..
@@ -248,15 +266,28 @@ mod tests {
             (500, Verdict::Retry),
             (503, Verdict::Retry),
         ] {
-            assert_eq!(answer(status, true).verdict(), verdict, "{status}");
+            assert_eq!(
+                answer(status, true).verdict(&Outcomes::default()),
+                verdict,
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn an_incomplete_answer_delivers_but_never_splits() {
-        assert_eq!(answer(200, false).verdict(), Verdict::Delivered);
-        assert_eq!(answer(413, false).verdict(), Verdict::Retry);
-        assert_eq!(answer(422, false).verdict(), Verdict::Retry);
+        assert_eq!(
+            answer(200, false).verdict(&Outcomes::default()),
+            Verdict::Delivered
+        );
+        assert_eq!(
+            answer(413, false).verdict(&Outcomes::default()),
+            Verdict::Retry
+        );
+        assert_eq!(
+            answer(422, false).verdict(&Outcomes::default()),
+            Verdict::Retry
+        );
     }
 
     #[test]

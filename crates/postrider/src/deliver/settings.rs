@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::webhook::Limits;
+use crate::webhook::{Outcomes, Webhook};
 
 /// What holds for every webhook that does not say otherwise, and for all of them together.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Default for Settings {
     }
 }
 
-/// How a webhook's batches are formed.
+/// How a webhook's batches are formed, and how long and how many are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Events of one batch; at least 1.
@@ -55,6 +55,12 @@ pub struct Pace {
     pub in_flight: u32,
     /// One batch at a time, in the order of the log; a batch that fails holds the rest.
     pub ordered: bool,
+    /// A batch is given up when its youngest event is this old; `None`: as [`Retry`] says.
+    pub give_up_after: Option<Duration>,
+    /// Events that may wait where space is short; 0: no limit.
+    pub backlog_events: u64,
+    /// Bytes that may wait where space is short; 0: no limit.
+    pub backlog_bytes: u64,
 }
 
 impl Default for Pace {
@@ -65,21 +71,43 @@ impl Default for Pace {
             linger: Duration::from_secs(1),
             in_flight: 4,
             ordered: false,
+            give_up_after: None,
+            backlog_events: 0,
+            backlog_bytes: 0,
         }
     }
 }
 
 impl Pace {
     /// This pace, with a webhook's own limits in place of the general ones.
-    pub fn with(self, own: &Limits) -> Pace {
+    pub fn with(self, webhook: &Webhook) -> Pace {
+        let own = &webhook.limits;
         let linger = |ms| Duration::from_millis(u64::from(ms));
+        let give_up = |s| Duration::from_secs(u64::from(s));
         Pace {
             max_events: own.batch_events.unwrap_or(self.max_events).max(1),
             max_bytes: own.batch_bytes.unwrap_or(self.max_bytes),
             linger: own.linger_ms.map_or(self.linger, linger),
             in_flight: own.in_flight.unwrap_or(self.in_flight).max(1),
-            ordered: self.ordered,
+            ordered: webhook.ordered,
+            give_up_after: own.give_up_after_s.map(give_up).or(self.give_up_after),
+            backlog_events: own.backlog_events.unwrap_or(self.backlog_events),
+            backlog_bytes: own.backlog_bytes.unwrap_or(self.backlog_bytes),
         }
+    }
+}
+
+/// What holds for one webhook.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) pace: Pace,
+    pub(crate) outcomes: Outcomes,
+}
+
+impl From<Pace> for Terms {
+    fn from(pace: Pace) -> Terms {
+        let outcomes = Outcomes::default();
+        Terms { pace, outcomes }
     }
 }
 

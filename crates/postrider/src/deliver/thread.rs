@@ -16,9 +16,9 @@ use super::endpoint::{Endpoint, TEST_BATCH};
 use super::handle::{Notice, Snapshot, StopReport};
 use super::retry::{Answer, Ended};
 use super::scheduler::{Attempt, Scheduler};
-use super::settings::{Pace, Settings};
+use super::settings::{Settings, Terms};
 use crate::http::{Client, Done, Request};
-use crate::journal::{BatchStatus, Journal, Reason};
+use crate::journal::{BatchStatus, Journal, JournalError, Reason};
 use crate::log::Log;
 use crate::route::{Selection, TypeSet};
 use crate::time::{Clock, Instant, Now};
@@ -28,6 +28,9 @@ const FRAMES_PER_TURN: u32 = 64;
 
 /// How often the journal is synced while records are written.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How soon it is synced where that would let the log free a segment.
+const SYNC_SOON: Duration = Duration::from_millis(10);
 
 /// How often old letters and history are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -41,7 +44,7 @@ pub(super) enum Command {
     Put {
         id: Uuid,
         revision: u32,
-        pace: Pace,
+        terms: Terms,
         selection: Selection,
         endpoint: Endpoint,
         reply: Sender<()>,
@@ -54,7 +57,7 @@ pub(super) enum Command {
     Pause {
         id: Uuid,
         paused: bool,
-        reply: Sender<()>,
+        reply: Sender<bool>,
     },
     Replay {
         batch: Uuid,
@@ -79,6 +82,9 @@ pub(super) enum Command {
     },
 }
 
+/// Where batches go, by webhook and revision. The last one of a webhook is the one in force.
+pub(super) type Endpoints = HashMap<Uuid, Vec<(u32, Arc<Endpoint>)>>;
+
 pub(super) struct Courier {
     pub(super) log: Arc<Log>,
     pub(super) journal: Option<Journal>,
@@ -86,10 +92,10 @@ pub(super) struct Courier {
     pub(super) settings: Settings,
     pub(super) client: Client,
     pub(super) commands: Receiver<Command>,
-    /// By webhook and revision. The highest revision is the one in force.
-    pub(super) endpoints: HashMap<Uuid, Vec<(u32, Arc<Endpoint>)>>,
+    pub(super) endpoints: Endpoints,
     pub(super) wanted: Box<dyn FnMut(&TypeSet) + Send>,
     pub(super) notice: Box<dyn FnMut(&Notice) + Send>,
+    pub(super) still_needed: Box<dyn FnMut(&dyn Fn(Uuid, u32) -> bool) + Send>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reader: LogReader,
     /// Journaled first, then started.
@@ -110,6 +116,10 @@ pub(super) struct Rhythm {
     stale: bool,
     sync: Option<Instant>,
     tidy: Instant,
+    /// Something was given up for space, and the log does not know yet.
+    relieving: bool,
+    /// The store was told which former revisions are needed, since the start.
+    told: bool,
     held: Instant,
 }
 
@@ -239,7 +249,7 @@ impl Courier {
                 Command::Put {
                     id,
                     revision,
-                    pace,
+                    terms,
                     selection,
                     endpoint,
                     reply,
@@ -249,7 +259,7 @@ impl Courier {
                     let revisions = self.endpoints.entry(id).or_default();
                     revisions.retain(|(known, _)| *known != revision);
                     revisions.push((revision, Arc::new(endpoint)));
-                    self.scheduler.put(id, revision, pace, selection);
+                    self.scheduler.put(id, revision, terms, selection, now);
                     self.changed(reply);
                 }
                 Command::Delete { id, purge, reply } => {
@@ -258,11 +268,18 @@ impl Courier {
                     self.changed(reply);
                 }
                 Command::Pause { id, paused, reply } => {
-                    self.scheduler.pause(id, paused);
-                    tell(&reply, ());
+                    let known = match paused {
+                        true => self.scheduler.pause(id, now),
+                        false => self.scheduler.resume(id, now),
+                    };
+                    // What was answered for is journaled.
+                    self.carry_out(now);
+                    tell(&reply, known);
                 }
                 Command::Replay { batch, reply } => {
-                    tell(&reply, self.scheduler.replay(batch, now));
+                    let found = self.scheduler.replay(batch, now);
+                    self.carry_out(now);
+                    tell(&reply, found);
                 }
                 Command::Test {
                     endpoint,
@@ -323,8 +340,14 @@ impl Courier {
 
     /// Gives up what the log needs back.
     fn relieve(&mut self, now: Now) {
-        if let Some(wanted) = self.log.pressure() {
-            self.scheduler.relieve(wanted, now);
+        let Some(wanted) = self.log.pressure() else {
+            return;
+        };
+        // What was given up is journaled and synced before the log may have it; only then is it clear
+        // whether more is needed.
+        self.rhythm.relieving = self.rhythm.relieving || self.scheduler.relieve(wanted, now);
+        if let Some(due) = &mut self.rhythm.sync {
+            *due = (*due).min(now.mono.after(SYNC_SOON));
         }
     }
 
@@ -386,28 +409,26 @@ impl Courier {
                 });
             }
         };
-        if !assembled.missing.is_empty() {
-            let unsynced = |span: &crate::journal::Span| self.unsynced.contains(&span.first);
-            let all_unsynced = assembled.missing.iter().all(unsynced);
-            let reason = if all_unsynced {
-                Reason::LOST_UNSYNCED
-            } else {
-                Reason::DAMAGED
-            };
-            let (missing, reader) = (&assembled.missing, &mut self.reader);
-            return self
-                .scheduler
-                .missing(exchange, missing, reason, reader, now);
+        // One reason at a time: what is left is a batch of its own, which is looked at again.
+        let unsynced = |span: &crate::journal::Span| self.unsynced.contains(&span.first);
+        let (lost, reason) = match (&assembled.missing, &assembled.damaged) {
+            (missing, damaged) if missing.is_empty() => (damaged, Reason::DAMAGED),
+            (missing, _) if missing.iter().all(unsynced) => (missing, Reason::LOST_UNSYNCED),
+            (missing, _) => (missing, Reason::MISSING),
+        };
+        if !lost.is_empty() {
+            let reader = &mut self.reader;
+            return self.scheduler.missing(exchange, lost, reason, reader, now);
         }
         let Some(endpoint) = self.endpoint(webhook, revision) else {
-            return;
+            return self.scheduler.unaddressed(batch, now);
         };
         let timeout = self.settings.attempt_timeout;
         let request = endpoint.request(batch, assembled.body, now, timeout);
         self.staged.push((exchange, request));
     }
 
-    /// Where a batch goes: where it was formed for, or, where a restart has forgotten that, where the
+    /// Where a batch goes: where it was formed for, or, where that can't be sent to any more, where its
     /// webhook sends now. As long as the webhook sends to the same target, with its present
     /// credentials: those of a former revision were changed because they are no longer good.
     fn endpoint(&self, webhook: Uuid, revision: u32) -> Option<Arc<Endpoint>> {
@@ -425,36 +446,55 @@ impl Courier {
         if now.mono < self.rhythm.held {
             return;
         }
+        if let Err(error) = self.keep_journal(now) {
+            return self.hold(error.to_string(), now);
+        }
         if self.rhythm.stale && now.mono >= self.rhythm.release {
-            self.rhythm.stale = false;
-            let (floor, pins) = self.scheduler.needs();
-            self.log.release(floor, &pins);
-            // As often as it costs little.
-            let cost = Duration::from_micros(self.scheduler.needs_cost() as u64);
-            self.rhythm.release = now.mono.after(cost);
+            self.release(now);
         }
         if now.mono >= self.rhythm.tidy {
             self.rhythm.tidy = now.mono.after(TIDY_EVERY);
             self.scheduler.tidy(now);
             self.forget_endpoints();
         }
+    }
+
+    fn keep_journal(&mut self, now: Now) -> Result<(), JournalError> {
         let Some(journal) = &mut self.journal else {
-            return;
+            return Ok(());
         };
-        let kept = if journal.wants_checkpoint() {
-            journal.checkpoint(self.scheduler.state())
+        if journal.wants_checkpoint() {
+            journal.checkpoint(self.scheduler.state())?;
         } else if self.rhythm.sync.is_some_and(|due| now.mono >= due) {
-            self.rhythm.sync = None;
-            journal.sync()
+            journal.sync()?;
         } else {
-            Ok(())
-        };
-        if let Err(error) = kept {
-            self.hold(error.to_string(), now);
+            return Ok(());
+        }
+        self.rhythm.sync = None;
+        Ok(())
+    }
+
+    /// Tells the log what is still needed, as far as that follows from what the journal has synced:
+    /// what the log frees does not come back after a power cut.
+    fn release(&mut self, now: Now) {
+        let (floor, pins) = self.scheduler.needs();
+        // As often as it costs little.
+        let cost = Duration::from_micros(self.scheduler.needs_cost() as u64);
+        self.rhythm.release = now.mono.after(cost);
+        match &mut self.rhythm.sync {
+            None => {
+                self.rhythm.stale = false;
+                self.rhythm.relieving = false;
+                self.log.release(floor, &pins);
+            }
+            Some(due) if self.log.would_free(floor, &pins) => {
+                *due = (*due).min(now.mono.after(SYNC_SOON));
+            }
+            Some(_) => {}
         }
     }
 
-    /// Forgets endpoints of revisions that no open batch was formed for.
+    /// Forgets revisions that no open batch was formed for, here and in the store.
     fn forget_endpoints(&mut self) {
         let state = self.scheduler.state();
         let open: std::collections::HashSet<(Uuid, u32)> = state
@@ -462,6 +502,8 @@ impl Courier {
             .map(|open| (open.start.webhook, open.start.revision))
             .collect();
         let known = &self.scheduler;
+        let count = |all: &Endpoints| all.values().map(Vec::len).sum::<usize>();
+        let before = count(&self.endpoints);
         self.endpoints.retain(|webhook, revisions| {
             let newest = known
                 .knows(*webhook)
@@ -471,6 +513,14 @@ impl Courier {
             });
             !revisions.is_empty()
         });
+        if count(&self.endpoints) < before || !self.rhythm.told {
+            self.rhythm.told = true;
+            let endpoints = &self.endpoints;
+            (self.still_needed)(&|webhook, revision| {
+                let of = endpoints.get(&webhook).into_iter().flatten();
+                of.into_iter().any(|(known, _)| *known == revision)
+            });
+        }
     }
 
     /// Something of ours fails: nothing new goes out for a while.
@@ -490,7 +540,8 @@ impl Courier {
             return Some(Duration::ZERO);
         }
         let stop = self.stopping.as_ref().map(|stopping| stopping.deadline);
-        let release = self.rhythm.stale.then_some(self.rhythm.release);
+        let free = self.rhythm.stale && self.rhythm.sync.is_none();
+        let release = free.then_some(self.rhythm.release);
         let timer = self.scheduler.next_timer();
         let dues = [
             timer,
@@ -518,15 +569,15 @@ impl Courier {
         self.staged.clear();
         self.client.close_idle();
         self.carry_out(now);
-        if let Some(journal) = &mut self.journal
-            && let Err(error) = journal.sync()
-        {
-            (self.notice)(&Notice::Held {
+        match self.journal.as_mut().map_or(Ok(()), Journal::sync) {
+            Ok(()) => {
+                let (floor, pins) = self.scheduler.needs();
+                self.log.release(floor, &pins);
+            }
+            Err(error) => (self.notice)(&Notice::Held {
                 what: error.to_string(),
-            });
+            }),
         }
-        let (floor, pins) = self.scheduler.needs();
-        self.log.release(floor, &pins);
         tell(&reply, StopReport { finished, cut_off });
         true
     }

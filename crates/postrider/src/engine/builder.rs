@@ -20,6 +20,7 @@ use crate::queue::{self, FullPolicy, QueueError, Watermark};
 use crate::store::Store;
 use crate::thread;
 use crate::time::{Clock, SystemClock};
+use crate::webhook::Webhook;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -187,13 +188,13 @@ impl Builder {
                 .as_ref()
                 .map(|(path, _)| Client::prepared(path, schema.clone())),
         );
-        let webhooks = store.webhooks()?;
+        let (webhooks, former) = (store.webhooks()?, store.former()?);
 
         let shared = Arc::new(Shared {
             born: fork::generation(),
             data_dir: dir,
             clock: clock.clone(),
-            logger: LoggerSlot::new(self.logger),
+            logger: Arc::new(LoggerSlot::new(self.logger)),
             schema: schema.clone(),
             wanted: Arc::new(WantedSet::new()),
             queue,
@@ -204,7 +205,7 @@ impl Builder {
             },
             drained: Watermark::new(0),
             log: log.clone(),
-            store,
+            store: Arc::new(store),
             deliverer: OnceLock::new(),
             syncs: sync::SyncCalls::default(),
             stopping: AtomicBool::new(false),
@@ -216,7 +217,7 @@ impl Builder {
             changes: Mutex::default(),
             config,
         });
-        let deliverer = Deliverer::spawn(deliver_parts(&shared, journal, state, webhooks)?)
+        let deliverer = Deliverer::spawn(deliver_parts(&shared, journal, state, webhooks, former)?)
             .map_err(|e| OpenError::Http(e.to_string()))?;
         let _ = shared.deliverer.set(deliverer);
 
@@ -307,7 +308,8 @@ fn deliver_parts(
     shared: &Arc<Shared>,
     journal: Option<journal::Journal>,
     state: journal::State,
-    webhooks: Vec<crate::webhook::Webhook>,
+    webhooks: Vec<Webhook>,
+    former: Vec<Webhook>,
 ) -> Result<deliver::Parts, OpenError> {
     let config = &shared.config;
     let keep_all = config.log_keep() == Keep::All;
@@ -315,12 +317,19 @@ fn deliver_parts(
     if keep_all {
         wanted.want_all();
     }
-    let log = shared.logger.get();
+    let (logger, told) = (shared.logger.clone(), shared.logger.clone());
+    let store = shared.store.clone();
     Ok(deliver::Parts {
         log: shared.log.clone(),
         journal,
         state,
         webhooks,
+        former,
+        still_needed: Box::new(move |needed| {
+            if let Err(e) = store.retain_former(needed) {
+                told.say(Severity::Warning, &format!("store: {e}"));
+            }
+        }),
         schema: shared.schema.clone(),
         settings: super::settings::deliver(config),
         http: super::settings::http(config)?,
@@ -329,11 +338,7 @@ fn deliver_parts(
                 wanted.replace(types.iter().map(TypeId));
             }
         }),
-        notice: Box::new(move |notice| {
-            if let Some(log) = &log {
-                log(notice_severity(notice), &notice.to_string());
-            }
-        }),
+        notice: Box::new(move |notice| logger.say(notice_severity(notice), &notice.to_string())),
         clock: shared.clock.clone(),
     })
 }

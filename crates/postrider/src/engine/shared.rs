@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) logger: LoggerSlot,
+    /// Shared with the deliver thread's notices, so that a new logger gets those too.
+    pub(crate) logger: Arc<LoggerSlot>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) wanted: Arc<WantedSet>,
     pub(crate) queue: Arc<Queue>,
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
     /// The position of the queue below which everything is in the log.
     pub(crate) drained: Watermark,
     pub(crate) log: Arc<Log>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     /// Set once, before the writer starts.
     pub(crate) deliverer: OnceLock<Deliverer>,
     pub(crate) syncs: SyncCalls,

@@ -47,10 +47,30 @@ impl Engine {
     pub fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), WebhookError> {
         let shared = self.shared();
         let _one_at_a_time = shared.changes.lock();
-        if !shared.store.delete_webhook(id)? {
+        if !shared.store.delete_webhook(id, purge)? {
             return Err(WebhookError::NotFound(id));
         }
         deliverer(self)?.delete_webhook(id, purge).map_err(stopped)
+    }
+
+    /// Holds a webhook's batches, also after a restart, until it is
+    /// [resumed](Self::resume_webhook): its events are kept, and don't age.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`].
+    pub fn pause_webhook(&self, id: Uuid) -> Result<(), WebhookError> {
+        let known = deliverer(self)?.pause_webhook(id).map_err(stopped)?;
+        known.then_some(()).ok_or(WebhookError::NotFound(id))
+    }
+
+    /// Lets the batches of a webhook that is paused, or disabled by its receiver, go out again. The age
+    /// of what waited begins anew.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`].
+    pub fn resume_webhook(&self, id: Uuid) -> Result<(), WebhookError> {
+        let known = deliverer(self)?.resume_webhook(id).map_err(stopped)?;
+        known.then_some(()).ok_or(WebhookError::NotFound(id))
     }
 
     /// One webhook, and how its POSTs fare.
@@ -137,7 +157,7 @@ fn keep(
     match before {
         Some(before) => shared.store.put_webhook(before)?,
         None => {
-            shared.store.delete_webhook(after.id)?;
+            shared.store.delete_webhook(after.id, true)?;
         }
     }
     Err(match refused {

@@ -3,7 +3,7 @@
 //! doesn't fit to the last byte is no record.
 
 use super::record::{
-    Accounts, Asked, BatchStart, Change, Code, Half, Outcome, Reason, Record, Span, clip,
+    Accounts, Asked, BatchStart, Change, Code, Half, Hold, Outcome, Reason, Record, Span, clip,
 };
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ pub(super) mod kind {
     pub(in super::super) const FLOOR: u8 = 10;
     pub(in super::super) const WEBHOOK: u8 = 11;
     pub(in super::super) const SELECTED: u8 = 12;
+    pub(in super::super) const HELD: u8 = 13;
 }
 
 /// Where a record's payload is written.
@@ -198,6 +199,14 @@ impl Out<'_> {
                 self.selected(*webhook, *at_offset, asked);
                 kind::SELECTED
             }
+            Record::Held {
+                webhook,
+                at_ms,
+                hold,
+            } => {
+                self.held(*webhook, *at_ms, hold.as_ref());
+                kind::HELD
+            }
             Record::Webhook {
                 webhook,
                 change,
@@ -231,6 +240,18 @@ impl Out<'_> {
         subaccounts.iter().for_each(|id| self.u32(*id));
         self.u32(asked.types.len() as u32);
         asked.types.iter().for_each(|id| self.u16(*id));
+    }
+
+    pub(super) fn held(&mut self, webhook: Uuid, at_ms: u64, hold: Option<&Hold>) {
+        self.uuid(webhook);
+        self.u64(at_ms);
+        let (what, why) = match hold {
+            None => (0, ""),
+            Some(Hold::Paused) => (1, ""),
+            Some(Hold::Disabled { why }) => (2, &**why),
+        };
+        self.u8(what);
+        self.text(why);
     }
 
     fn ended(&mut self, batch: Uuid, at_ms: u64, reason: &Reason) {
@@ -324,6 +345,18 @@ impl In<'_> {
         };
         let types = self.list(In::u16)?;
         Some((webhook, at_offset, Asked { types, accounts }))
+    }
+
+    pub(super) fn held(&mut self) -> Option<(Uuid, u64, Option<Hold>)> {
+        let (webhook, at_ms, what) = (self.uuid()?, self.u64()?, self.u8()?);
+        let why = self.code()?;
+        let hold = match what {
+            0 => None,
+            1 => Some(Hold::Paused),
+            2 => Some(Hold::Disabled { why }),
+            _ => return None,
+        };
+        Some((webhook, at_ms, hold))
     }
 
     /// A `u32` count and so many items, none of which is believed before it is there.
@@ -452,6 +485,14 @@ impl In<'_> {
                     webhook,
                     at_offset,
                     asked,
+                }
+            }
+            kind::HELD => {
+                let (webhook, at_ms, hold) = self.held()?;
+                Record::Held {
+                    webhook,
+                    at_ms,
+                    hold,
                 }
             }
             kind::WEBHOOK => Record::Webhook {

@@ -37,7 +37,9 @@ mod tests;
 pub use batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 pub use error::JournalError;
 pub use file::{Journal, Recovered, open};
-pub use record::{Accounts, Asked, BatchStart, Change, Code, Half, Outcome, Reason, Record, Span};
+pub use record::{
+    Accounts, Asked, BatchStart, Change, Code, Half, Hold, Outcome, Reason, Record, Span,
+};
 pub use state::{Books, Imbalance, State, WebhookState};
 
 /// The format written by this build.

@@ -70,14 +70,18 @@ impl Reason {
     pub const INACTIVE: Reason = Reason::of("inactive");
     /// A power cut took the events before they were synced.
     pub const LOST_UNSYNCED: Reason = Reason::of("lost_unsynced");
-    /// The log damaged: the event could not be read back.
+    /// The log has the event, but its checksum fails.
     pub const DAMAGED: Reason = Reason::of("damaged");
+    /// The log does not have the event any more, asked twice.
+    pub const MISSING: Reason = Reason::of("missing");
     /// Space was needed.
     pub const SPACE: Reason = Reason::of("space");
     /// Given up: too old.
     pub const EXPIRED: Reason = Reason::of("expired");
     /// Given up: one event larger than the receiver takes.
     pub const TOO_BIG: Reason = Reason::of("too_big");
+    /// Given up: the webhook's table says so of the answer.
+    pub const REJECTED: Reason = Reason::of("rejected");
     /// Given up: one event that the receiver refuses.
     pub const POISON: Reason = Reason::of("poison");
 
@@ -143,6 +147,18 @@ pub enum Change {
     Deleted,
     /// Nothing of it is left to remember: books, history and dead letters go.
     Gone,
+}
+
+/// Why nothing of a webhook goes out although it is there. Its events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The operator said so.
+    Paused,
+    /// The receiver said so.
+    Disabled {
+        /// The answer that did it, such as `410`.
+        why: Code,
+    },
 }
 
 /// What a webhook asks for.
@@ -259,6 +275,15 @@ pub enum Record {
         at_offset: u64,
         /// What.
         asked: Asked,
+    },
+    /// A webhook is held, or goes on.
+    Held {
+        /// The webhook.
+        webhook: Uuid,
+        /// When; where it goes on, the age of what waited begins anew here.
+        at_ms: UnixMillis,
+        /// Why; `None`: it goes on.
+        hold: Option<Hold>,
     },
     /// A webhook changed.
     Webhook {

@@ -14,6 +14,7 @@ const OPEN: u8 = 35;
 const DEAD: u8 = 36;
 const END: u8 = 37;
 const ASKED: u8 = 38;
+const HELD: u8 = 39;
 
 /// What a record of a checkpoint means.
 pub(super) enum Part {
@@ -37,6 +38,13 @@ pub(super) fn write(state: &State, frames: &mut Frames) {
             frames.record(|out| {
                 out.selected(id, *at_offset, asked);
                 ASKED
+            });
+            pieces += 1;
+        }
+        if webhook.held_ms > 0 {
+            frames.record(|out| {
+                out.held(id, webhook.held_ms, webhook.held.as_ref());
+                HELD
             });
             pieces += 1;
         }
@@ -84,6 +92,10 @@ fn read_kind(state: &mut State, kind: u8, input: &mut In<'_>) -> Option<Part> {
         ASKED => {
             let (id, at_offset, asked) = input.selected()?;
             state.selected(id, at_offset, &asked);
+        }
+        HELD => {
+            let (id, at_ms, hold) = input.held()?;
+            state.held(id, at_ms, hold.as_ref());
         }
         STATUS => {
             let (id, status) = status(input)?;

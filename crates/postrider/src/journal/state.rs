@@ -3,7 +3,7 @@
 use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 use super::history::History;
 use super::listed::Listed;
-use super::record::{Asked, BatchStart, Change, Code, Outcome, Reason, Record};
+use super::record::{Asked, BatchStart, Change, Code, Hold, Outcome, Reason, Record};
 use crate::time::UnixMillis;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -58,6 +58,10 @@ pub struct WebhookState {
     pub scanned_to: u64,
     /// What it asks for, each from its offset on. All but the last serve events that wait.
     pub asked: Vec<(u64, Asked)>,
+    /// Why nothing of it goes out, where that is so.
+    pub held: Option<Hold>,
+    /// Since when it is held, or goes on again; 0: it never was.
+    pub held_ms: UnixMillis,
     /// Its books at `scanned_to`.
     pub books: Books,
     /// When a batch last arrived.
@@ -142,9 +146,12 @@ impl State {
                 });
             }
             &Record::Replay { batch, at_ms } => {
-                let letter = self.dead.remove(batch)?;
-                self.books(letter.start.webhook).dead -= u64::from(letter.start.events);
-                self.insert_open(OpenBatch::new(letter.start, at_ms));
+                let mut start = self.dead.remove(batch)?.start;
+                let webhook = self.webhooks.entry(start.webhook).or_default();
+                webhook.books.dead -= u64::from(start.events);
+                // Who replays has mended the webhook, or its target: that is where it goes.
+                start.revision = webhook.revision;
+                self.insert_open(OpenBatch::new(start, at_ms));
             }
             &Record::Forget { batch } => {
                 self.dead.remove(batch)?;
@@ -173,6 +180,11 @@ impl State {
                 at_offset,
                 asked,
             } => self.selected(*webhook, *at_offset, asked),
+            Record::Held {
+                webhook,
+                at_ms,
+                hold,
+            } => self.held(*webhook, *at_ms, hold.as_ref()),
             &Record::Webhook {
                 webhook,
                 change,
@@ -259,6 +271,12 @@ impl State {
         let all = &mut self.webhooks.entry(webhook).or_default().asked;
         all.retain(|(from, _)| *from < at_offset);
         all.push((at_offset, asked.clone()));
+    }
+
+    pub(super) fn held(&mut self, webhook: Uuid, at_ms: UnixMillis, hold: Option<&Hold>) {
+        let webhook = self.webhooks.entry(webhook).or_default();
+        webhook.held = hold.cloned();
+        webhook.held_ms = at_ms;
     }
 
     fn books(&mut self, webhook: Uuid) -> &mut Books {

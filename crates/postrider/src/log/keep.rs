@@ -60,6 +60,20 @@ impl Log {
         drop(freed);
     }
 
+    /// Whether [`release`](Self::release) with these would let a segment go that is held now.
+    pub fn would_free(&self, floor: u64, pins: &[Range<u64>]) -> bool {
+        let state = self.state();
+        let freed = |segment: &Arc<Segment>| {
+            let (base, end) = (segment.base_offset(), segment.end_offset());
+            let pinned = || pins.iter().any(|pin| pin.start < end && pin.end > base);
+            state.needs(base, end) && end <= floor && !pinned()
+        };
+        state
+            .sealed()
+            .take_while(|s| s.base_offset() < floor)
+            .any(freed)
+    }
+
     /// Where space runs short although all was freed that could be: the offset below which floor
     /// and pins should be given up.
     pub fn pressure(&self) -> Option<u64> {

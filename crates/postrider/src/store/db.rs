@@ -4,7 +4,7 @@
 //! runs for months must not need a restart for that, so the next call opens the file again.
 
 use super::backend::Backend;
-use super::{KEYS, StoreError, TYPES, WEBHOOKS};
+use super::{FORMER, KEYS, StoreError, TYPES, WEBHOOKS};
 use crate::fs::{File, Fs, Open};
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 use std::io;
@@ -38,6 +38,11 @@ impl Db {
             Err(e) => return Err(failed(e)),
         };
         check_layout(&database)?;
+        // A file of a build that knew fewer tables gets those that it lacks.
+        let lacks = database.begin_read()?.open_table(FORMER);
+        if let Err(redb::TableError::TableDoesNotExist(_)) = lacks {
+            lay_out(&database)?;
+        }
         Ok(Db {
             open: RwLock::new(Some(database)),
             file: Some(file),
@@ -125,6 +130,7 @@ fn lay_out(database: &Database) -> Result<(), StoreError> {
     tx.open_table(META)?
         .insert(LAYOUT_NAME, &LAYOUT.to_le_bytes()[..])?;
     tx.open_table(WEBHOOKS)?;
+    tx.open_table(FORMER)?;
     tx.open_table(KEYS)?;
     tx.open_table(TYPES)?;
     Ok(tx.commit()?)

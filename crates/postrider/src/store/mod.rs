@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | `meta` | name | bytes; `layout` is the version of this table, 4 bytes little-endian |
 //! | `webhooks` | id, 128 bits | [`Webhook`] as JSON |
+//! | `former` | id, 128 bits, and revision, 32 bits | a former revision, as above, while batches that were formed for it are open |
 //! | `keys` | the first 64 bits of the key's SHA-256 | [`ApiKey`] and the whole hash as JSON |
 //! | `types` | id, 16 bits | `category/type` |
 
@@ -40,6 +41,7 @@ const FIRST_CUSTOM_TYPE: u16 = 256;
 const LAST_CUSTOM_TYPE: u16 = 1023;
 
 const WEBHOOKS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("webhooks");
+const FORMER: TableDefinition<'_, (u128, u32), &[u8]> = TableDefinition::new("former");
 const KEYS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("keys");
 const TYPES: TableDefinition<'_, u16, &str> = TableDefinition::new("types");
 
@@ -95,20 +97,63 @@ impl Store {
             })
     }
 
-    /// Creates or replaces a webhook.
+    /// Creates a webhook, or puts its next revision in the place of the one before, which is kept as
+    /// a [former](Self::former) one.
     pub fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
         let json = to_json(webhook);
+        let id = webhook.id.as_u128();
         self.db.write(|tx| {
-            tx.open_table(WEBHOOKS)?
-                .insert(webhook.id.as_u128(), &json[..])?;
+            let mut webhooks = tx.open_table(WEBHOOKS)?;
+            if let Some(before) = webhooks.insert(id, &json[..])? {
+                let before: Webhook = from_json(before.value())?;
+                if before.revision < webhook.revision {
+                    let json = to_json(&before);
+                    tx.open_table(FORMER)?
+                        .insert((id, before.revision), &json[..])?;
+                }
+            }
             Ok(())
         })
     }
 
-    /// Deletes a webhook; `false` when there was none.
-    pub fn delete_webhook(&self, id: Uuid) -> Result<bool, StoreError> {
-        self.db
-            .write(|tx| Ok(tx.open_table(WEBHOOKS)?.remove(id.as_u128())?.is_some()))
+    /// Deletes a webhook; `false` when there was none. Its last revision is kept as a
+    /// [former](Self::former) one for the batches that it still has, unless they are `purged` too.
+    pub fn delete_webhook(&self, id: Uuid, purged: bool) -> Result<bool, StoreError> {
+        let id = id.as_u128();
+        self.db.write(|tx| {
+            let mut webhooks = tx.open_table(WEBHOOKS)?;
+            let Some(last) = webhooks.remove(id)? else {
+                return Ok(false);
+            };
+            let mut former = tx.open_table(FORMER)?;
+            if purged {
+                former.retain(|(of, _), _| of != id)?;
+            } else {
+                let revision = from_json::<Webhook>(last.value())?.revision;
+                former.insert((id, revision), last.value())?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Former revisions, and the last ones of deleted webhooks: batches go where they were formed for.
+    pub fn former(&self) -> Result<Vec<Webhook>, StoreError> {
+        self.db.read(|tx| {
+            let mut all = Vec::new();
+            for row in tx.open_table(FORMER)?.iter()? {
+                all.push(from_json(row?.1.value())?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Forgets former revisions, secrets and all, but those of which `needed` holds.
+    pub fn retain_former(&self, needed: impl Fn(Uuid, u32) -> bool) -> Result<(), StoreError> {
+        self.db.write(|tx| {
+            let mut former = tx.open_table(FORMER)?;
+            former.retain(|(id, revision), _| needed(Uuid::from_u128(id), revision))?;
+            Ok(())
+        })
     }
 
     /// Makes an API key. Its text is given back once and kept nowhere: the store has its hash.

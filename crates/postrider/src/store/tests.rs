@@ -33,6 +33,8 @@ fn webhook(n: u128) -> Webhook {
             batch_events: Some(1000),
             ..Limits::default()
         },
+        ordered: false,
+        outcomes: Default::default(),
         created_ms: 1000 - n as u64,
         updated_ms: 2000,
     }
@@ -87,8 +89,8 @@ fn webhooks_are_replaced_and_deleted() {
     w.name = "Renamed".into();
     store.put_webhook(&w).unwrap();
     assert_eq!(store.webhooks().unwrap(), [w.clone()]);
-    assert!(store.delete_webhook(w.id).unwrap());
-    assert!(!store.delete_webhook(w.id).unwrap());
+    assert!(store.delete_webhook(w.id, true).unwrap());
+    assert!(!store.delete_webhook(w.id, true).unwrap());
     assert_eq!(store.webhook(w.id).unwrap(), None);
 }
 
@@ -308,4 +310,37 @@ fn a_full_disk_fails_changes_but_never_reads() {
     drop(store);
     let store = Store::open(&RealFs, dir.path()).unwrap();
     assert_eq!(store.webhooks().unwrap().len() as u128, stored + 1);
+}
+
+#[test]
+fn former_revisions_are_kept_until_nobody_needs_them() {
+    let store = Store::memory().unwrap();
+    let mut w = webhook(1);
+    store.put_webhook(&w).unwrap();
+    let first = w.clone();
+    w.revision += 1;
+    w.target = "http://example.com/elsewhere".into();
+    store.put_webhook(&w).unwrap();
+    assert_eq!(store.former().unwrap(), [first.clone()]);
+    // Deleted, its last revision is a former one too.
+    assert!(store.delete_webhook(w.id, false).unwrap());
+    assert_eq!(store.former().unwrap(), [first, w.clone()]);
+    store
+        .retain_former(|id, revision| (id, revision) == (w.id, w.revision))
+        .unwrap();
+    assert_eq!(store.former().unwrap(), [w.clone()]);
+
+    store.put_webhook(&webhook(2)).unwrap();
+    store
+        .put_webhook(&Webhook {
+            revision: 9,
+            ..webhook(2)
+        })
+        .unwrap();
+    assert!(store.delete_webhook(webhook(2).id, true).unwrap());
+    assert_eq!(
+        store.former().unwrap(),
+        [w],
+        "purged: nothing of it is kept"
+    );
 }

@@ -5,6 +5,7 @@
 //! a new revision: the one in force at an event's offset decides whether the webhook wants it.
 
 mod error;
+mod outcomes;
 mod parse;
 mod secret;
 mod signing;
@@ -14,10 +15,11 @@ mod status;
 mod tests;
 
 pub use error::WebhookError;
+pub use outcomes::{Meaning, Outcomes};
 pub use secret::Secret;
 pub use signing::{KeyWish, MAX_KEYS, SigningKey};
 pub use spec::{AuthType, Credentials, WebhookPatch, WebhookSpec};
-pub use status::{Activity, BatchStatus, TestFailure, TestPost};
+pub use status::{Activity, BatchStatus, Condition, TestFailure, TestPost};
 
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,12 @@ pub struct Webhook {
     /// Limits of its own where they differ from the configuration's.
     #[serde(default)]
     pub limits: Limits,
+    /// One batch at a time, in the order of the log; a batch that fails holds the rest.
+    #[serde(default)]
+    pub ordered: bool,
+    /// What answers mean to it, where that differs from the contract.
+    #[serde(default, skip_serializing_if = "Outcomes::is_empty")]
+    pub outcomes: Outcomes,
     /// When it was created.
     pub created_ms: UnixMillis,
     /// When this revision was made.
@@ -140,6 +148,15 @@ pub struct Limits {
     /// Batches under way at once, instead of `batch.in_flight`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u32>,
+    /// Seconds after which a batch is given up, instead of `retry.give_up_after_s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up_after_s: Option<u32>,
+    /// Events that may wait where space is short, instead of `backlog.max_events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog_events: Option<u64>,
+    /// Bytes that may wait where space is short, instead of `backlog.max_bytes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog_bytes: Option<u64>,
 }
 
 impl Webhook {

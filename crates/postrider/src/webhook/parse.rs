@@ -243,11 +243,21 @@ pub(super) fn limits(value: &Value) -> Result<Limits> {
     let mut limits = Limits::default();
     for (name, value) in object {
         let field = format!("limits.{name}");
+        let slot = match name.as_str() {
+            "backlog_events" => Some((&mut limits.backlog_events, "backlog.max_events")),
+            "backlog_bytes" => Some((&mut limits.backlog_bytes, "backlog.max_bytes")),
+            _ => None,
+        };
+        if let Some((slot, key)) = slot {
+            *slot = within(&field, value, key)?;
+            continue;
+        }
         let (slot, key) = match name.as_str() {
             "batch_events" => (&mut limits.batch_events, "batch.max_events"),
             "batch_bytes" => (&mut limits.batch_bytes, "batch.max_bytes"),
             "linger_ms" => (&mut limits.linger_ms, "batch.linger_ms"),
             "in_flight" => (&mut limits.in_flight, "batch.in_flight"),
+            "give_up_after_s" => (&mut limits.give_up_after_s, "retry.give_up_after_s"),
             _ => return Err(WebhookError::invalid(field, "is not a limit of a webhook")),
         };
         *slot = within(&field, value, key)?;
@@ -256,7 +266,7 @@ pub(super) fn limits(value: &Value) -> Result<Limits> {
 }
 
 /// A number within the range of a configuration key; `null` is the key's own value.
-fn within(field: &str, value: &Value, key: &str) -> Result<Option<u32>> {
+fn within<N: TryFrom<u64>>(field: &str, value: &Value, key: &str) -> Result<Option<N>> {
     let kind = table::key(key).map(|k| k.kind);
     let Some(Kind::Number { min, max, .. }) = kind else {
         unreachable!("{key} is a number in the table");
@@ -265,7 +275,7 @@ fn within(field: &str, value: &Value, key: &str) -> Result<Option<u32>> {
         return Ok(None);
     }
     let n = value.as_u64().filter(|n| (min..=max).contains(n));
-    let n = n.and_then(|n| u32::try_from(n).ok());
+    let n = n.and_then(|n| N::try_from(n).ok());
     let what = format!("a whole number from {min} to {max}, or null");
     n.map(Some)
         .ok_or_else(|| WebhookError::must_be(field, &what))

@@ -1,7 +1,9 @@
 //! What a client asks for: a whole webhook, or changes to one.
 
 use super::signing::{self, KeyWish, SigningKey};
-use super::{Auth, CustomHeader, Limits, Secret, Subaccounts, Webhook, WebhookError, parse};
+use super::{
+    Auth, CustomHeader, Limits, Outcomes, Secret, Subaccounts, Webhook, WebhookError, parse,
+};
 use crate::time::UnixMillis;
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,6 +22,8 @@ pub struct WebhookSpec {
     pub signing_keys: Vec<SigningKey>,
     pub scope: Subaccounts,
     pub limits: Limits,
+    pub ordered: bool,
+    pub outcomes: Outcomes,
 }
 
 /// Changes to a webhook; `None` leaves a field as it is. A secret that is the mask stays as it was.
@@ -49,6 +53,10 @@ pub struct WebhookPatch {
     pub except: Option<Vec<u32>>,
     /// All its own limits.
     pub limits: Option<Limits>,
+    /// Whether it gets one batch at a time, in order.
+    pub ordered: Option<bool>,
+    /// Its whole table of what answers mean.
+    pub outcomes: Option<Outcomes>,
 }
 
 /// How a webhook authenticates, as a client names it.
@@ -87,6 +95,8 @@ impl WebhookSpec {
             signing_keys: Vec::new(),
             scope: Subaccounts::default(),
             limits: Limits::default(),
+            ordered: false,
+            outcomes: Outcomes::default(),
         }
     }
 
@@ -129,6 +139,8 @@ impl WebhookSpec {
             signing_keys: whole.signing_keys,
             scope: whole.scope,
             limits: whole.limits,
+            ordered: whole.ordered,
+            outcomes: whole.outcomes,
         })
     }
 
@@ -162,6 +174,8 @@ impl WebhookSpec {
             signing_keys: signing_keys.collect(),
             scope: self.scope,
             limits: self.limits,
+            ordered: self.ordered,
+            outcomes: self.outcomes,
             created_ms: now_ms,
             updated_ms: now_ms,
         }
@@ -193,8 +207,10 @@ impl WebhookPatch {
                 "subaccount_id" => patch.scope = Some(parse::scope(value)?),
                 "exception_subaccounts" => patch.except = Some(parse::except(value)?),
                 "limits" => patch.limits = Some(parse::limits(value)?),
+                "ordered" => patch.ordered = Some(parse::boolean(field, value)?),
+                "outcomes" => patch.outcomes = Some(Outcomes::parse(field, value)?),
                 // Part of what a GET answers: a client may send back what it got.
-                "id" | "links" | "last_successful" | "last_failure" => {}
+                "id" | "links" | "last_successful" | "last_failure" | "state" | "state_reason" => {}
                 _ => return Err(WebhookError::invalid(field, "is not a field of a webhook")),
             }
         }
@@ -233,6 +249,8 @@ impl WebhookPatch {
             signing_keys: signing::next_keys(self.signing_keys, &webhook.signing_keys, now_ms)?,
             scope: next_scope(self.scope, self.except, &webhook.scope)?,
             limits: self.limits.unwrap_or(webhook.limits),
+            ordered: self.ordered.unwrap_or(webhook.ordered),
+            outcomes: self.outcomes.unwrap_or_else(|| webhook.outcomes.clone()),
             created_ms: webhook.created_ms,
             updated_ms: now_ms,
         })

@@ -4,13 +4,61 @@ use crate::time::UnixMillis;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// When a webhook's batches last went well, and last did not.
+/// How a webhook fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Batches go out.
+    #[default]
+    Up,
+    /// The target is down: one batch probes it.
+    Down,
+    /// Held by the operator.
+    Paused,
+    /// Held because of an answer, such as 410.
+    Disabled,
+    /// It can't be delivered to as it is: an event type that is not declared, or a target that the
+    /// policy refuses.
+    Unfit,
+    /// Deleted: what has a batch id still goes out.
+    Deleted,
+}
+
+impl Condition {
+    /// Every condition.
+    pub const ALL: [Condition; 6] = [
+        Condition::Up,
+        Condition::Down,
+        Condition::Paused,
+        Condition::Disabled,
+        Condition::Unfit,
+        Condition::Deleted,
+    ];
+
+    /// Its name in the API and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::Up => "up",
+            Condition::Down => "down",
+            Condition::Paused => "paused",
+            Condition::Disabled => "disabled",
+            Condition::Unfit => "unfit",
+            Condition::Deleted => "deleted",
+        }
+    }
+}
+
+/// How a webhook's batches fare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     /// The last attempt that was accepted.
     pub last_successful_ms: Option<UnixMillis>,
     /// The last attempt that was not.
     pub last_failure_ms: Option<UnixMillis>,
+    /// Whether they go out.
+    pub condition: Condition,
+    /// Why not, where there is more to say: the answer that disabled it, the last failure of a target
+    /// that is down, what makes it unfit.
+    pub why: Option<String>,
 }
 
 /// One batch of a webhook's recent history.

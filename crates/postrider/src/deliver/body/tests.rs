@@ -80,7 +80,7 @@ fn measuring_stops_at_the_limits_and_at_the_end() {
     let (_writer, mut reader) = a_log();
     let mut measure = |first, count, bytes| {
         let found = reader.measure(first, count, bytes).unwrap();
-        (found.good, found.bytes, found.lost)
+        (found.good, found.bytes, found.missing)
     };
     assert_eq!(measure(0, 4, u32::MAX), (4, 4 * LONG, 0));
     assert_eq!(measure(0, 13, u32::MAX), (13, 10 * LONG + 15, 0));

@@ -17,7 +17,8 @@ impl Scheduler {
         };
         let Some(slot) = self.land(batch) else { return };
         self.touch(slot);
-        match ended.verdict() {
+        let own = self.hooks[slot as usize].as_ref();
+        match own.map_or(Verdict::Retry, |hook| ended.verdict(&hook.outcomes)) {
             Verdict::Delivered => self.delivered(slot, batch, ended, now),
             verdict => self.failed(slot, batch, verdict, ended, now),
         }
@@ -42,7 +43,17 @@ impl Scheduler {
         if !hook.succeeded() {
             return;
         }
+        let webhook = hook.id;
         // The target is up: what waited out its failures need not wait longer.
+        self.hurry(slot, now);
+        self.orders.notices.push(Notice::Up { webhook });
+    }
+
+    /// Makes everything that waits due at once.
+    pub(super) fn hurry(&mut self, slot: u32, now: Now) {
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
         let waiting = std::mem::take(&mut hook.waiting);
         for (_, first, batch) in waiting {
             hook.waiting.insert((now.mono, first, batch));
@@ -50,8 +61,6 @@ impl Scheduler {
                 live.stage = Stage::Waiting(now.mono);
             }
         }
-        let webhook = hook.id;
-        self.orders.notices.push(Notice::Up { webhook });
     }
 
     fn failed(&mut self, slot: u32, batch: Uuid, verdict: Verdict, ended: &Ended, now: Now) {
@@ -111,6 +120,7 @@ impl Scheduler {
                 self.give_up(batch, Reason::POISON, now);
             }
             Verdict::Refused if enough && only_refused => self.mark_for_split(batch),
+            Verdict::Dead => self.give_up(batch, Reason::REJECTED, now),
             _ if expired => self.give_up(batch, Reason::EXPIRED, now),
             _ => {}
         }
@@ -131,9 +141,10 @@ impl Scheduler {
         };
         let webhook = hook.id;
         if verdict == Verdict::Disable && hook.mode == Mode::Open {
-            hook.mode = Mode::Disabled;
-            self.orders.notices.push(Notice::Disabled { webhook });
-            return;
+            return self.disable(slot, ended.label(), now);
+        }
+        if verdict == Verdict::Dead {
+            return hook.answered();
         }
         let is_down = hook.failed(batch);
         match &mut hook.down {
@@ -143,6 +154,7 @@ impl Scheduler {
             }
             None if is_down => {
                 hook.down = Some(Down {
+                    why: ended.label(),
                     tries: 1,
                     next_probe,
                     next_sweep: now.mono,
@@ -244,6 +256,11 @@ impl Scheduler {
             reason,
             at_ms: now.unix_ms,
         });
+    }
+
+    /// Nothing is known of where a batch of a deleted webhook should go.
+    pub(crate) fn unaddressed(&mut self, batch: Uuid, now: Now) {
+        self.close(batch, Reason::DELETED, now);
     }
 
     /// Takes a batch out of the air; answers whose it is.

@@ -30,8 +30,16 @@ pub(crate) struct Measure {
     pub(crate) bytes: u32,
     /// When the last of them was written.
     pub(crate) written_ms: UnixMillis,
-    /// Events in front of any good one that are not there.
-    pub(crate) lost: u32,
+    /// Events in front of any good one that fail their checksum.
+    pub(crate) damaged: u32,
+    /// Events in front of any good one that the log does not have.
+    pub(crate) missing: u32,
+}
+
+impl Measure {
+    fn lost(&self) -> u32 {
+        self.damaged + self.missing
+    }
 }
 
 /// The log could not be read, for now: nothing is known of what it holds.
@@ -47,7 +55,8 @@ struct Cut {
     written_ms: UnixMillis,
     /// Per run, from the front: events and bytes to take off.
     taken: Vec<(u32, u32)>,
-    lost: u64,
+    damaged: u64,
+    missing: u64,
 }
 
 impl Cut {
@@ -82,18 +91,19 @@ fn cut(hook: &Hook, lengths: &mut impl Lengths) -> Result<Cut, Unreadable> {
             let first = run.first + u64::from(taken);
             let most = (run.count - taken).min(max_events - cut.events);
             let mut found = lengths.measure(first, most, room)?;
-            if found.good == 0 && found.lost == 0 && cut.events == 0 {
+            if found.good == 0 && found.lost() == 0 && cut.events == 0 {
                 found = lengths.measure(first, 1, u32::MAX)?;
             }
             if found.good > 0 {
                 cut.add(first, found.good, found.bytes, found.written_ms);
-            } else if found.lost > 0 {
-                cut.lost += u64::from(found.lost);
+            } else if found.lost() > 0 {
+                cut.damaged += u64::from(found.damaged);
+                cut.missing += u64::from(found.missing);
             } else {
                 cut.taken.push((taken, taken_bytes));
                 break 'runs;
             }
-            taken += found.good + found.lost;
+            taken += found.good + found.lost();
             taken_bytes += found.bytes;
         }
         cut.taken.push((taken, taken_bytes));
@@ -131,8 +141,13 @@ impl Scheduler {
         }
         let (webhook, revision) = (hook.id, hook.revision);
         let scanned_to = hook.backlog.position(self.routed);
-        if cut.lost > 0 {
-            self.dropped(webhook, Reason::DAMAGED, cut.lost, scanned_to);
+        for (events, reason) in [
+            (cut.damaged, Reason::DAMAGED),
+            (cut.missing, Reason::MISSING),
+        ] {
+            if events > 0 {
+                self.dropped(webhook, reason, events, scanned_to);
+            }
         }
         if cut.events == 0 {
             return None;
@@ -158,7 +173,8 @@ impl Scheduler {
     /// While a target is down nothing but the probe is tried, and age decides alone: what has
     /// become too old is given up, waiting batches and the backlog's front.
     pub(super) fn sweep(&mut self, slot: u32, lengths: &mut impl Lengths, now: Now) {
-        let give_up = self.settings.retry.give_up_after.as_millis() as u64;
+        let give_up = self.give_up_after(slot).as_millis() as u64;
+        let wall_ms = self.wall_ms(now);
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
@@ -169,6 +185,7 @@ impl Scheduler {
             }
             _ => return,
         }
+        let from_ms = hook.age_from_ms;
         let waiting: Vec<Uuid> = hook.waiting.iter().map(|(.., batch)| *batch).collect();
         for batch in waiting {
             if self
@@ -179,7 +196,8 @@ impl Scheduler {
                 self.give_up(batch, Reason::EXPIRED, now);
             }
         }
-        let aged = |written_ms: UnixMillis| now.unix_ms.saturating_sub(written_ms) >= give_up;
+        let aged =
+            |written_ms: UnixMillis| wall_ms.saturating_sub(written_ms.max(from_ms)) >= give_up;
         for _ in 0..AGED_PER_TURN {
             match self.form_if(slot, lengths, now, aged) {
                 Some(batch) => self.give_up(batch, Reason::EXPIRED, now),
@@ -311,7 +329,7 @@ pub(super) fn bytes_of(spans: &[Span], lengths: &mut impl Lengths) -> Result<u32
         while at < span.count {
             let found = lengths.measure(span.first + u64::from(at), span.count - at, u32::MAX)?;
             bytes = bytes.saturating_add(found.bytes);
-            at += (found.good + found.lost).max(1);
+            at += (found.good + found.lost()).max(1);
         }
     }
     Ok(bytes)

@@ -30,15 +30,15 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::backlog::{Backlog, Budget};
-use super::handle::{Condition, Notice, Snapshot, WebhookBooks};
+use super::handle::{Notice, Snapshot, WebhookBooks};
 use super::hook::{Down, Hook, Mode, Next, asked_of, selection_of};
 use super::retry::Rng;
-use super::settings::{Pace, Settings};
+use super::settings::Settings;
 use crate::event::Entry;
 use crate::journal::{Change, OpenBatch, Reason, Record, Span, State};
 use crate::route::{Router, Run, Selection, TypeSet};
 use crate::time::{Instant, Now, UnixMillis};
-use crate::webhook::Activity;
+use crate::webhook::{Activity, Condition};
 
 pub(crate) use form::{Lengths, Measure, Unreadable};
 
@@ -89,6 +89,8 @@ pub(crate) struct Scheduler {
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     deleted: HashMap<Uuid, Instant>,
     rng: Rng,
+    /// The first time that was told: what the wall clock would say if nobody had set it since.
+    began: Option<Now>,
     /// What a former life left is counted; before that there is no backlog to drop.
     restored: bool,
     stopping: bool,
@@ -146,6 +148,7 @@ impl Scheduler {
             timers: BinaryHeap::new(),
             deleted: HashMap::new(),
             rng: Rng::new(seed),
+            began: None,
             restored: false,
             stopping: false,
             orders: Orders::default(),
@@ -221,14 +224,18 @@ impl Scheduler {
         self.restored = true;
         for slot in 0..self.hooks.len() as u32 {
             let selection = self.hooks[slot as usize].as_ref().and_then(Hook::selection);
-            if selection.is_some_and(|selection| selection.types.is_empty()) {
-                self.drop_backlog(slot, Reason::INACTIVE);
+            let wants_nothing = selection.is_some_and(|selection| selection.types.is_empty());
+            match self.hooks[slot as usize].as_ref().map(|hook| hook.mode) {
+                Some(Mode::Deleted) => self.bury(slot, Reason::DELETED),
+                Some(_) if wants_nothing => self.drop_backlog(slot, Reason::INACTIVE),
+                _ => {}
             }
         }
     }
 
     /// One turn: forms what is to be formed and sends what is due.
     pub(crate) fn turn(&mut self, lengths: &mut impl Lengths, now: Now) {
+        self.began.get_or_insert(now);
         while let Some(&Reverse((at, slot))) = self.timers.peek() {
             if at > now.mono {
                 break;
@@ -308,13 +315,7 @@ impl Scheduler {
                 .get(&id)
                 .and_then(|slot| self.hooks[*slot as usize].as_ref());
             let waiting = hook.map_or(0, |hook| hook.backlog.events());
-            let condition = match hook.map(|hook| (hook.mode, &hook.down)) {
-                None | Some((Mode::Deleted, _)) => Condition::Deleted,
-                Some((Mode::Paused, _)) => Condition::Paused,
-                Some((Mode::Disabled, _)) => Condition::Disabled,
-                Some((Mode::Open, Some(_))) => Condition::Down,
-                Some((Mode::Open, None)) => Condition::Up,
-            };
+            let (condition, why) = hook.map_or((Condition::Deleted, None), Hook::condition);
             let books = WebhookBooks {
                 accepted: known.books.accepted + waiting,
                 delivered: known.books.delivered,
@@ -326,8 +327,9 @@ impl Scheduler {
                 activity: Activity {
                     last_successful_ms: known.last_success_ms,
                     last_failure_ms: known.last_failure_ms,
+                    condition,
+                    why: why.map(str::to_owned),
                 },
-                condition,
             };
             (id, books)
         };
@@ -450,9 +452,26 @@ impl Scheduler {
     }
 
     /// When a batch of this age is given up, on the clock that can't be stepped.
-    fn expiry(&self, age_from_ms: UnixMillis, now: Now) -> Instant {
-        let age = Duration::from_millis(now.unix_ms.saturating_sub(age_from_ms));
-        now.mono
-            .after(self.settings.retry.give_up_after.saturating_sub(age))
+    fn expiry(&self, slot: u32, age_from_ms: UnixMillis, now: Now) -> Instant {
+        let hook = self.hooks[slot as usize].as_ref();
+        let from_ms = age_from_ms.max(hook.map_or(0, |hook| hook.age_from_ms));
+        let age = Duration::from_millis(self.wall_ms(now).saturating_sub(from_ms));
+        now.mono.after(self.give_up_after(slot).saturating_sub(age))
+    }
+
+    /// What ages are counted to: the wall clock, or what it would say had nobody set it, whichever is
+    /// earlier. So a step of the clock makes nothing older than it is.
+    fn wall_ms(&self, now: Now) -> UnixMillis {
+        let unset = self.began.map_or(now.unix_ms, |began| {
+            let passed = now.mono.since(began.mono).as_millis() as u64;
+            began.unix_ms.saturating_add(passed)
+        });
+        now.unix_ms.min(unset)
+    }
+
+    fn give_up_after(&self, slot: u32) -> Duration {
+        let hook = self.hooks[slot as usize].as_ref();
+        let own = hook.and_then(|hook| hook.pace.give_up_after);
+        own.unwrap_or(self.settings.retry.give_up_after)
     }
 }

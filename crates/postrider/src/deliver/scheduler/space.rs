@@ -10,6 +10,10 @@ use super::*;
 /// same segment anyway.
 const PIN_GAP: u64 = 1 << 16;
 
+/// A webhook that holds the log where space is short is slow if it has not moved out of the way in
+/// this time; then it gives up what is in the way, so that it delays no other.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A webhook that wants nothing has its position journaled after this many offsets, so that a
 /// restart does not look at all of them again.
 const FLOOR_EVERY: u64 = 1 << 20;
@@ -114,7 +118,7 @@ impl Scheduler {
                 let webhook = hook.id;
                 let scanned_to = hook.backlog.position(self.routed);
                 if missing > 0 {
-                    self.dropped(webhook, Reason::DAMAGED, missing, scanned_to);
+                    self.dropped(webhook, Reason::MISSING, missing, scanned_to);
                 }
             }
             self.touch(slot);
@@ -155,58 +159,151 @@ impl Scheduler {
         self.hooks.len() + self.live.len() + self.state.dead_letters().count()
     }
 
-    /// Gives up what holds the log below `wanted`: dead letters, then what webhooks that fail or
-    /// are held have waiting. One that progresses keeps everything; the writer waits for it.
-    pub(crate) fn relieve(&mut self, wanted: u64, now: Now) {
-        let below = |spans: &[Span]| spans.first().is_some_and(|span| span.first < wanted);
-        let letters = self
-            .state
-            .dead_letters()
-            .filter(|dead| below(&dead.start.spans));
-        let letters: Vec<Uuid> = letters.map(|dead| dead.start.batch).collect();
-        if !letters.is_empty() {
-            for batch in letters {
-                self.record(Record::Forget { batch });
-            }
-            return;
-        }
-        let failing = |hook: &Hook| hook.is_failing() || !hook.is_sending();
-        let slots: Vec<u32> = (0..self.hooks.len() as u32)
-            .filter(|slot| self.hooks[*slot as usize].as_ref().is_some_and(failing))
-            .collect();
-        for slot in slots {
-            let Some(hook) = self.hooks[slot as usize].as_ref() else {
-                continue;
-            };
-            let waiting: Vec<Uuid> = hook.waiting.iter().map(|(.., batch)| *batch).collect();
-            let webhook = hook.id;
-            for batch in waiting {
-                let Some(open) = self.state.batch(batch) else {
-                    continue;
-                };
-                if below(&open.start.spans) {
-                    let (events, reason) = (u64::from(open.start.events), Reason::SPACE);
-                    self.close(batch, reason.clone(), now);
-                    self.orders.notices.push(Notice::Dropped {
-                        webhook,
-                        events,
-                        reason,
-                    });
-                }
-            }
-            self.drop_backlog_below(slot, wanted);
-            self.touch(slot);
-        }
+    /// Gives up what holds the log below `wanted`, one kind at a time, until something is given up:
+    /// dead letters; the oldest of the largest backlog that is over its own cap; the oldest of
+    /// webhooks that fail, are held, or do not move out of the way. One that makes way keeps everything:
+    /// the writer waits for it. Says whether anything was given up.
+    pub(crate) fn relieve(&mut self, wanted: u64, now: Now) -> bool {
+        self.forget_letters(wanted)
+            || self.shed_largest(wanted, now)
+            || self.shed_oldest(wanted, now)
     }
 
-    /// Drops the front of a backlog. What lags below `wanted` is dropped when it is read back.
-    fn drop_backlog_below(&mut self, slot: u32, wanted: u64) {
-        let Some(hook) = self.hooks[slot as usize].as_mut() else {
-            return;
+    fn forget_letters(&mut self, wanted: u64) -> bool {
+        let letters = self.state.dead_letters().map(|dead| &dead.start);
+        let below: Vec<(Uuid, Uuid, u32)> = letters
+            .filter(|start| is_below(&start.spans, wanted))
+            .map(|start| (start.batch, start.webhook, start.events))
+            .collect();
+        for &(batch, webhook, events) in &below {
+            self.orders.notices.push(Notice::LetterForgotten {
+                webhook,
+                batch,
+                events,
+            });
+            self.record(Record::Forget { batch });
+        }
+        !below.is_empty()
+    }
+
+    /// What a webhook is over its own cap: events and bytes.
+    fn excess(&self, hook: &Hook) -> Option<(u64, u64)> {
+        let (pace, backlog) = (&hook.pace, &hook.backlog);
+        let open = hook.open.iter();
+        let open = open.filter_map(|(_, batch)| Some(&self.state.batch(*batch)?.start));
+        let (mut events, mut bytes) = (backlog.events(), backlog.bytes());
+        for start in open {
+            events += u64::from(start.events);
+            bytes += u64::from(start.bytes);
+        }
+        let over = |size: u64, cap: u64| {
+            if cap == 0 {
+                0
+            } else {
+                size.saturating_sub(cap)
+            }
         };
-        let before = hook.backlog.events();
+        let (events, bytes) = (
+            over(events, pace.backlog_events),
+            over(bytes, pace.backlog_bytes),
+        );
+        (events > 0 || bytes > 0).then_some((events, bytes))
+    }
+
+    fn shed_largest(&mut self, wanted: u64, now: Now) -> bool {
+        let slots = 0..self.hooks.len() as u32;
+        let over = slots.filter_map(|slot| {
+            let hook = self.hooks[slot as usize].as_ref()?;
+            let in_way = hook.first(self.routed) < wanted;
+            let excess = self.excess(hook).filter(|_| in_way)?;
+            Some((hook.backlog.bytes(), slot, excess))
+        });
+        let Some((_, slot, excess)) = over.max() else {
+            return false;
+        };
+        self.shed(slot, wanted, excess, now)
+    }
+
+    fn shed_oldest(&mut self, wanted: u64, now: Now) -> bool {
+        let mut slow = Vec::new();
+        for slot in 0..self.hooks.len() as u32 {
+            let Some(hook) = self.hooks[slot as usize].as_mut() else {
+                continue;
+            };
+            let first = hook.first(self.routed);
+            if first >= wanted {
+                continue;
+            }
+            let idle = hook.is_failing() || !hook.is_sending();
+            if idle || hook.is_in_way(first, wanted, now.mono, PATIENCE) {
+                slow.push(slot);
+            } else if let Some(look) = hook.patience_ends(PATIENCE) {
+                self.timers.push(Reverse((look, slot)));
+            }
+        }
+        let all = (u64::MAX, u64::MAX);
+        let shed = slow
+            .into_iter()
+            .map(|slot| self.shed(slot, wanted, all, now));
+        shed.fold(false, |any, did| any | did)
+    }
+
+    /// Drops a webhook's oldest below `wanted`, until at least so many events and bytes are gone; says
+    /// whether anything was. What is under way stays.
+    fn shed(&mut self, slot: u32, wanted: u64, (events, bytes): (u64, u64), now: Now) -> bool {
+        let Some(hook) = self.hooks[slot as usize].as_ref() else {
+            return false;
+        };
+        let webhook = hook.id;
+        let (mut gone, mut gone_bytes) = (0, 0);
+        let open: Vec<Uuid> = hook.open.iter().map(|(_, batch)| *batch).collect();
+        for batch in open {
+            let waits = |live: &Live| matches!(live.stage, Stage::Waiting(_));
+            let Some(start) = self.state.batch(batch).map(|open| &open.start) else {
+                continue;
+            };
+            if gone >= events && gone_bytes >= bytes {
+                break;
+            }
+            if !is_below(&start.spans, wanted) || !self.live.get(&batch).is_some_and(waits) {
+                continue;
+            }
+            gone += u64::from(start.events);
+            gone_bytes += u64::from(start.bytes);
+            let (events, reason) = (u64::from(start.events), Reason::SPACE);
+            self.close(batch, reason.clone(), now);
+            self.orders.notices.push(Notice::Dropped {
+                webhook,
+                events,
+                reason,
+            });
+        }
+        let left = (
+            events.saturating_sub(gone),
+            bytes.saturating_sub(gone_bytes),
+        );
+        gone += self.drop_backlog_below(slot, wanted, left);
+        self.touch(slot);
+        gone > 0
+    }
+
+    /// Drops the front of a backlog until so many events and bytes are gone. What lags below `wanted`
+    /// is dropped when it is read back.
+    fn drop_backlog_below(&mut self, slot: u32, wanted: u64, (events, bytes): (u64, u64)) -> u64 {
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return 0;
+        };
+        let (before, bytes_before) = (hook.backlog.events(), hook.backlog.bytes());
         while let Some(&run) = hook.backlog.runs().front().filter(|run| run.first < wanted) {
-            let count = u64::from(run.count).min(wanted - run.first);
+            let gone = before - hook.backlog.events();
+            let gone_bytes = bytes_before - hook.backlog.bytes();
+            if gone >= events && gone_bytes >= bytes {
+                break;
+            }
+            let mut count = u64::from(run.count).min(wanted - run.first);
+            if gone_bytes >= bytes {
+                count = count.min(events - gone);
+            }
             // The bytes of a part are a guess; only their sum matters, and only for fullness.
             let bytes = u64::from(run.bytes) * count / u64::from(run.count);
             let budget = &mut self.budget;
@@ -218,6 +315,7 @@ impl Scheduler {
         if events > 0 {
             self.dropped(webhook, Reason::SPACE, events, scanned_to);
         }
+        events
     }
 
     /// Drops everything that is not in a batch.
@@ -291,6 +389,10 @@ impl Scheduler {
         }
         floors.into_iter().for_each(|floor| self.record(floor));
     }
+}
+
+fn is_below(spans: &[Span], wanted: u64) -> bool {
+    spans.first().is_some_and(|span| span.first < wanted)
 }
 
 /// A pass over the log's tables for webhooks that lag.

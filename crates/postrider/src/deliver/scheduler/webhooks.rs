@@ -3,10 +3,20 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::deliver::settings::Terms;
+use crate::journal::Hold;
 
 impl Scheduler {
-    /// Brings a webhook or its next revision into force from the routed offset on.
-    pub(crate) fn put(&mut self, id: Uuid, revision: u32, pace: Pace, selection: Selection) {
+    /// Brings a webhook or its next revision into force from the routed offset on. One that is
+    /// disabled goes on: somebody looked after it.
+    pub(crate) fn put(
+        &mut self,
+        id: Uuid,
+        revision: u32,
+        terms: impl Into<Terms>,
+        selection: Selection,
+        now: Now,
+    ) {
         let slot = match self.slots.get(&id) {
             Some(&slot) => slot,
             None => self.add(id),
@@ -15,23 +25,25 @@ impl Scheduler {
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
+        let Terms { pace, outcomes } = terms.into();
+        (hook.pace, hook.outcomes) = (pace, outcomes);
+        hook.body_limit = u32::MAX;
         if hook.revision != revision {
             hook.revision = revision;
             let change = Change::Revised(revision);
+            let held = !matches!(hook.mode, Mode::Open | Mode::Paused);
             self.record(Record::Webhook {
                 webhook: id,
                 change,
                 at_offset: routed,
             });
+            if held {
+                self.go_on(slot, now);
+            }
         }
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
-        hook.pace = pace;
-        hook.body_limit = u32::MAX;
-        if hook.mode == Mode::Disabled {
-            hook.mode = Mode::Open;
-        }
         let wants_nothing = selection.types.is_empty();
         if hook.selection().is_none_or(|now| **now != selection) {
             let asked = asked_of(&selection);
@@ -56,6 +68,15 @@ impl Scheduler {
             None => (self.routed, 0),
         };
         let mut hook = Hook::new(id, known_revision, from);
+        match known.map(|known| (&known.held, known.held_ms)) {
+            Some((None, resumed_ms)) => hook.age_from_ms = resumed_ms,
+            Some((Some(Hold::Paused), _)) => hook.mode = Mode::Paused,
+            Some((Some(Hold::Disabled { why }), _)) => {
+                hook.mode = Mode::Disabled;
+                hook.why = Some(why.to_string());
+            }
+            None => {}
+        }
         let asked = known.iter().flat_map(|known| &known.asked);
         let selections = asked.map(|(from, asked)| (*from, Arc::new(selection_of(asked))));
         hook.selections = selections.collect();
@@ -67,6 +88,11 @@ impl Scheduler {
                 at_offset,
             });
         }
+        self.place(hook)
+    }
+
+    fn place(&mut self, hook: Hook) -> u32 {
+        let id = hook.id;
         let hook = Some(hook);
         let free = self.hooks.iter().position(Option::is_none);
         let slot = free.unwrap_or(self.hooks.len());
@@ -76,6 +102,30 @@ impl Scheduler {
         }
         self.slots.insert(id, slot as u32);
         slot as u32
+    }
+
+    /// Brings back a webhook that was deleted in a former life: its batches finish. What it had
+    /// waiting without a batch is counted as dropped, if that had not come to pass.
+    pub(crate) fn put_deleted(&mut self, id: Uuid, terms: impl Into<Terms>, now: Now) {
+        let Some(known) = self.state.webhook(id) else {
+            return;
+        };
+        let from = if known.deleted {
+            self.routed
+        } else {
+            known.scanned_to
+        };
+        let mut hook = Hook::new(id, known.revision, from);
+        let Terms { pace, outcomes } = terms.into();
+        (hook.pace, hook.outcomes, hook.mode) = (pace, outcomes, Mode::Deleted);
+        if !known.deleted {
+            let asked = known.asked.iter();
+            hook.selections = asked
+                .map(|(from, asked)| (*from, Arc::new(selection_of(asked))))
+                .collect();
+        }
+        self.deleted.insert(id, now.mono);
+        self.place(hook);
     }
 
     /// Takes up what the state has open, after all webhooks were put. Offsets below `first` are not
@@ -142,7 +192,7 @@ impl Scheduler {
             slot,
             first: batch.start.spans.first().map_or(0, |span| span.first),
             bytes: batch.start.bytes,
-            expires: self.expiry(batch.age_from_ms, now),
+            expires: self.expiry(slot, batch.age_from_ms, now),
             stage: Stage::Waiting(due),
             refused_at: None,
         };
@@ -165,22 +215,10 @@ impl Scheduler {
         } else {
             Reason::DELETED
         };
-        self.drop_backlog(slot, reason.clone());
-        let Some(hook) = self.hooks[slot as usize].as_mut() else {
-            return;
-        };
-        hook.mode = Mode::Deleted;
-        hook.selections = VecDeque::from([(0, Arc::new(Selection::nothing()))]);
-        let open: Vec<Uuid> = hook.open.iter().map(|(_, batch)| *batch).collect();
-        self.router = None;
-        let (change, at_offset) = (Change::Deleted, self.routed);
-        self.record(Record::Webhook {
-            webhook: id,
-            change,
-            at_offset,
-        });
+        self.bury(slot, reason.clone());
         if purge {
-            for batch in open {
+            let open = self.hooks[slot as usize].iter().flat_map(|hook| &hook.open);
+            for batch in open.map(|(_, batch)| *batch).collect::<Vec<_>>() {
                 self.close(batch, reason.clone(), now);
             }
             let letters = self
@@ -195,32 +233,116 @@ impl Scheduler {
         self.touch(slot);
     }
 
-    /// Holds a webhook's batches, or lets them go. Nothing ages while it is held.
-    pub(crate) fn pause(&mut self, id: Uuid, paused: bool) {
-        let Some(&slot) = self.slots.get(&id) else {
-            return;
-        };
+    /// Makes it a deleted webhook: what is in no batch is dropped, and nothing new is asked for.
+    pub(super) fn bury(&mut self, slot: u32, reason: Reason) {
+        self.drop_backlog(slot, reason);
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
-        hook.mode = match hook.mode {
-            Mode::Open if paused => Mode::Paused,
-            Mode::Paused if !paused => Mode::Open,
-            other => other,
+        hook.mode = Mode::Deleted;
+        hook.selections = VecDeque::from([(0, Arc::new(Selection::nothing()))]);
+        let webhook = hook.id;
+        self.router = None;
+        self.touch(slot);
+        if self
+            .state
+            .webhook(webhook)
+            .is_none_or(|known| !known.deleted)
+        {
+            let (change, at_offset) = (Change::Deleted, self.routed);
+            self.record(Record::Webhook {
+                webhook,
+                change,
+                at_offset,
+            });
+        }
+    }
+
+    /// Holds a webhook's batches: its events are kept, and don't age. `false` when there is none.
+    pub(crate) fn pause(&mut self, id: Uuid, now: Now) -> bool {
+        let Some(hook) = self.hook_of(id).filter(|hook| hook.mode != Mode::Deleted) else {
+            return false;
         };
+        if hook.mode != Mode::Paused {
+            hook.mode = Mode::Paused;
+            hook.why = None;
+            self.hold(id, Some(Hold::Paused), now);
+        }
+        true
+    }
+
+    /// Lets a webhook's batches go out again, paused or disabled; the age of what waited begins anew.
+    /// One that is unfit stays so: it must be changed. `false` when there is no such webhook.
+    pub(crate) fn resume(&mut self, id: Uuid, now: Now) -> bool {
+        let Some(&slot) = self.slots.get(&id) else {
+            return false;
+        };
+        match self.hooks[slot as usize].as_ref().map(|hook| hook.mode) {
+            None | Some(Mode::Deleted) => return false,
+            Some(Mode::Paused | Mode::Disabled) => self.go_on(slot, now),
+            Some(Mode::Open | Mode::Unfit) => {}
+        }
+        true
+    }
+
+    fn go_on(&mut self, slot: u32, now: Now) {
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        let id = hook.id;
+        hook.mode = Mode::Open;
+        hook.why = None;
+        hook.age_from_ms = now.unix_ms;
+        let open: Vec<Uuid> = hook.open.iter().map(|(_, batch)| *batch).collect();
+        let expires = self.expiry(slot, now.unix_ms, now);
+        for batch in open {
+            if let Some(live) = self.live.get_mut(&batch) {
+                live.expires = live.expires.max(expires);
+            }
+        }
+        self.hurry(slot, now);
+        self.hold(id, None, now);
         self.touch(slot);
     }
 
-    /// Holds a webhook's batches until it is [`put`](Self::put) again.
-    pub(crate) fn disable(&mut self, id: Uuid) {
-        let Some(&slot) = self.slots.get(&id) else {
+    /// Holds a webhook's batches because its receiver says so.
+    pub(super) fn disable(&mut self, slot: u32, why: String, now: Now) {
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
-        if let Some(hook) = self.hooks[slot as usize].as_mut()
+        let webhook = hook.id;
+        hook.mode = Mode::Disabled;
+        hook.why = Some(why.clone());
+        let notice = Notice::Disabled {
+            webhook,
+            why: why.clone(),
+        };
+        self.orders.notices.push(notice);
+        self.hold(webhook, Some(Hold::Disabled { why: why.into() }), now);
+    }
+
+    fn hold(&mut self, webhook: Uuid, hold: Option<Hold>, now: Now) {
+        self.record(Record::Held {
+            webhook,
+            at_ms: now.unix_ms,
+            hold,
+        });
+    }
+
+    /// Holds the batches of a webhook that can't be delivered to as it is, until it is changed or the
+    /// engine is opened anew.
+    pub(crate) fn set_unfit(&mut self, id: Uuid, why: String) {
+        if let Some(hook) = self.hook_of(id)
             && hook.mode == Mode::Open
         {
-            hook.mode = Mode::Disabled;
+            hook.mode = Mode::Unfit;
+            hook.why = Some(why);
         }
+    }
+
+    fn hook_of(&mut self, id: Uuid) -> Option<&mut Hook> {
+        let slot = *self.slots.get(&id)?;
+        self.hooks[slot as usize].as_mut()
     }
 
     /// Opens a dead letter again, under its id, due at once. `false` when there is none, or no
@@ -251,7 +373,9 @@ impl Scheduler {
     /// All types that webhooks ask for.
     pub(crate) fn wanted(&self) -> TypeSet {
         let mut wanted = TypeSet::EMPTY;
-        for selection in self.hooks.iter().flatten().filter_map(Hook::selection) {
+        let hooks = self.hooks.iter().flatten();
+        let there = hooks.filter(|hook| hook.mode != Mode::Deleted);
+        for selection in there.filter_map(Hook::selection) {
             wanted.union(&selection.types);
         }
         wanted

@@ -69,6 +69,8 @@ impl Half {
             journal,
             state: state.unwrap_or_default(),
             webhooks: webhooks.to_vec(),
+            former: Vec::new(),
+            still_needed: Box::new(|_| {}),
             schema: Arc::new(Schema::new(false)),
             settings: Settings {
                 retry,

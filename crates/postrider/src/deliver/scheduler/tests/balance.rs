@@ -149,7 +149,10 @@ fn play(world: &mut World, model: &mut Model, step: Step, runs: usize) {
             world.put(webhook, revision, pace, selection);
         }
         Step::Pause { webhook, paused } => {
-            world.scheduler.pause(hook(webhook), paused);
+            match paused {
+                true => world.scheduler.pause(hook(webhook), world.now),
+                false => world.scheduler.resume(hook(webhook), world.now),
+            };
             world.turn();
         }
         Step::Delete { webhook, purge } => {
@@ -184,7 +187,7 @@ fn play(world: &mut World, model: &mut Model, step: Step, runs: usize) {
 /// Lets everything come to its end: receivers accept, pauses end.
 fn settle(world: &mut World, model: &mut Model) {
     for n in model.webhooks.keys() {
-        world.scheduler.pause(hook(*n), false);
+        world.scheduler.resume(hook(*n), world.now);
     }
     for (n, (revision, pace, selection)) in model.webhooks.clone() {
         // Enables what was disabled.

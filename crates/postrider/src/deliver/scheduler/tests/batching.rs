@@ -130,7 +130,7 @@ fn events_that_cannot_be_read_when_formed_are_dropped_and_counted() {
     world.events.lost.extend([2, 3, 12]);
     world.push(&[1; 15]);
     assert_eq!(offsets(&world.flying[0]), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!(world.dropped(1, Reason::DAMAGED), 2);
+    assert_eq!(world.dropped(1, Reason::MISSING), 2);
 }
 
 #[test]

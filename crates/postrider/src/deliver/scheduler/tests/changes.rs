@@ -163,14 +163,14 @@ fn an_inactive_webhook_drops_what_waits_and_accepts_nothing() {
 fn a_paused_webhook_keeps_everything_and_nothing_ages() {
     let mut world = World::one(pace());
     world.push(&[1; 10]);
-    world.scheduler.pause(hook(1), true);
+    world.scheduler.pause(hook(1), world.now);
     world.turn();
     world.answer_all(503);
     world.push(&[1; 10]);
     world.pass(S(48 * 3600));
     assert!(world.flying.is_empty());
     assert_eq!(world.books(1).pending, 20);
-    world.scheduler.pause(hook(1), false);
+    world.scheduler.resume(hook(1), world.now);
     world.turn();
     world.answer_all(200);
     assert_eq!(world.books(1).delivered, 20);

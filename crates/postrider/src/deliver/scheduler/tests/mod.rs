@@ -3,6 +3,8 @@
 mod balance;
 mod batching;
 mod changes;
+mod holding;
+mod outcomes;
 mod restart;
 mod retries;
 mod space;
@@ -10,7 +12,7 @@ mod splitting;
 
 use super::*;
 use crate::deliver::retry::{Answer, Ended};
-use crate::deliver::settings::Retry;
+use crate::deliver::settings::{Pace, Retry};
 use crate::journal::DeadLetter;
 use crate::route::Scope;
 use std::collections::BTreeSet;
@@ -24,6 +26,8 @@ const START_MS: u64 = 1_700_000_000_000;
 struct World {
     scheduler: Scheduler,
     now: Now,
+    /// How far the wall clock was set from where it began.
+    stepped_ms: i64,
     events: Events,
     /// Attempts that left and have not ended.
     flying: Vec<Attempt>,
@@ -62,8 +66,8 @@ impl Lengths for Events {
                 if found.good > 0 {
                     break;
                 }
-                found.lost += 1;
-            } else if found.lost > 0 || found.bytes + self.size(offset) > bytes {
+                found.missing += 1;
+            } else if found.missing > 0 || found.bytes + self.size(offset) > bytes {
                 break;
             } else {
                 found.good += 1;
@@ -122,6 +126,7 @@ impl World {
                 mono: Instant(1_000_000_000),
                 unix_ms: START_MS,
             },
+            stepped_ms: 0,
             events: Events::default(),
             flying: Vec::new(),
             journal: Vec::new(),
@@ -138,7 +143,8 @@ impl World {
     }
 
     fn put(&mut self, n: u8, revision: u32, pace: Pace, selection: Selection) {
-        self.scheduler.put(hook(n), revision, pace, selection);
+        self.scheduler
+            .put(hook(n), revision, pace, selection, self.now);
         self.turn();
     }
 
@@ -166,7 +172,7 @@ impl World {
 
     /// Takes turns until nothing is left to do now.
     fn turn(&mut self) {
-        loop {
+        for _ in 0..5_000 {
             self.refill();
             self.scheduler.turn(&mut self.events, self.now);
             self.collect();
@@ -174,6 +180,7 @@ impl World {
                 return;
             }
         }
+        panic!("it never rests");
     }
 
     fn refill(&mut self) {
@@ -224,7 +231,10 @@ impl World {
     /// Lets time pass, from timer to timer, with a turn at each.
     fn pass(&mut self, d: Duration) {
         let end = self.now.mono.after(d);
+        let mut looks = 0;
         while let Some(due) = self.scheduler.next_timer().filter(|due| *due <= end) {
+            looks += 1;
+            assert!(looks < 5_000, "its timers never come to an end");
             self.advance(due.since(self.now.mono));
             self.turn();
         }
@@ -234,7 +244,14 @@ impl World {
 
     fn advance(&mut self, d: Duration) {
         self.now.mono = self.now.mono.after(d);
-        self.now.unix_ms = START_MS + (self.now.mono.0 - 1_000_000_000) / 1_000_000;
+        let passed = (self.now.mono.0 - 1_000_000_000) / 1_000_000;
+        self.now.unix_ms = (START_MS + passed).saturating_add_signed(self.stepped_ms);
+    }
+
+    /// Somebody sets the wall clock.
+    fn step_clock(&mut self, by_ms: i64) {
+        self.stepped_ms += by_ms;
+        self.advance(Duration::ZERO);
     }
 
     /// The only attempt in the air.
@@ -289,13 +306,26 @@ impl World {
     }
 
     /// The engine is killed and starts anew from what was journaled.
-    fn restart(mut self, settings: Settings, puts: &[(u8, u32, Pace, Selection)]) -> World {
+    fn restart(self, settings: Settings, puts: &[(u8, u32, Pace, Selection)]) -> World {
+        self.restart_with(settings, puts, &[])
+    }
+
+    /// The same, where the store remembers webhooks that were `deleted`.
+    fn restart_with(
+        mut self,
+        settings: Settings,
+        puts: &[(u8, u32, Pace, Selection)],
+        deleted: &[u8],
+    ) -> World {
         let mut state = State::default();
         self.journal.iter().for_each(|record| state.apply(record));
         let next = self.events.all.len() as u64;
         let mut scheduler = Scheduler::new(settings, state, next, 2);
         for (n, revision, pace, selection) in puts {
-            scheduler.put(hook(*n), *revision, *pace, selection.clone());
+            scheduler.put(hook(*n), *revision, *pace, selection.clone(), self.now);
+        }
+        for n in deleted {
+            scheduler.put_deleted(hook(*n), pace(), self.now);
         }
         scheduler.restore(0, self.now);
         let routed = scheduler.routed() as usize;

@@ -115,6 +115,57 @@ fn batches_of_a_webhook_that_is_gone_are_dropped_and_counted() {
 }
 
 #[test]
+fn batches_of_a_deleted_webhook_finish_after_a_restart() {
+    let mut world = World::one(pace());
+    world.push(&[1; 10]);
+    world.answer_all(503);
+    world.push(&[1; 10]);
+    let flying = world.single();
+    world.scheduler.delete(hook(1), false, world.now);
+    world.turn();
+    let mut world = world.restart_with(settings(), &[], &[1]);
+    assert_eq!(world.single().batch, flying.batch);
+    world.push(&[1; 5]);
+    world.answer_all(200);
+    world.pass(S(30));
+    world.answer_all(200);
+    let books = world.books(1);
+    assert_eq!((books.accepted, books.delivered), (20, 20));
+    assert!(!world.scheduler.knows(hook(1)));
+}
+
+#[test]
+fn a_webhook_deleted_just_before_the_crash_counts_what_it_drops() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 25]);
+    // The store has deleted it, the journal never heard of it.
+    let mut world = world.restart_with(settings(), &[], &[1]);
+    assert_eq!(world.dropped(1, Reason::DELETED), 15);
+    world.push(&[1; 5]);
+    world.answer_all(200);
+    assert_eq!(
+        (world.books(1).accepted, world.books(1).delivered),
+        (25, 10)
+    );
+}
+
+#[test]
+fn a_dead_letter_goes_where_its_webhook_sends_when_it_is_replayed() {
+    let mut world = World::one(pace());
+    world.push(&[1]);
+    let letter = world.single();
+    world.answer_all(413);
+    world.put(1, 2, pace(), wants(&[1]));
+    assert!(world.scheduler.replay(letter.batch, world.now));
+    world.turn();
+    assert_eq!((letter.revision, world.single().revision), (1, 2));
+    assert_eq!(world.single().spans, letter.spans);
+}
+
+#[test]
 fn webhooks_go_on_each_from_its_own_place() {
     let mut world = World::one(Pace {
         in_flight: 1,

@@ -171,7 +171,7 @@ fn down() -> World {
     world.push(&[1; 40]);
     assert_eq!(world.flying.len(), 4);
     world.answer_all(503);
-    assert_eq!(world.books(1).condition, Condition::Down);
+    assert_eq!(world.books(1).activity.condition, Condition::Down);
     world
 }
 
@@ -212,7 +212,7 @@ fn a_target_that_comes_up_gets_everything_that_waited() {
     world.push(&[1; 20]);
     world.pass(S(30));
     world.answer_all(200);
-    assert_eq!(world.books(1).condition, Condition::Up);
+    assert_eq!(world.books(1).activity.condition, Condition::Up);
     while !world.flying.is_empty() {
         world.answer_all(200);
     }
@@ -231,7 +231,7 @@ fn one_batch_that_keeps_failing_does_not_put_its_target_down() {
         world.answer_all(500);
         world.pass(S(HOUR));
     }
-    assert_eq!(world.books(1).condition, Condition::Up);
+    assert_eq!(world.books(1).activity.condition, Condition::Up);
     world.push(&[1]);
     assert!(world.flying.iter().any(|attempt| offsets(attempt) == [1]));
 }
@@ -270,7 +270,7 @@ fn gone_disables_until_the_webhook_is_changed() {
     let mut world = World::one(pace());
     world.push(&[1; 10]);
     world.answer_all(410);
-    assert_eq!(world.books(1).condition, Condition::Disabled);
+    assert_eq!(world.books(1).activity.condition, Condition::Disabled);
     assert!(
         world
             .notices
@@ -307,4 +307,36 @@ fn a_clock_that_is_stepped_gives_nothing_up() {
     assert_eq!(world.books(1).dead, 0);
     world.pass(S(30));
     assert_eq!(world.flying.len(), 1);
+}
+
+/// Lets time pass while every attempt fails.
+fn fail_for(world: &mut World, hours: u64) {
+    for _ in 0..hours * 6 {
+        world.pass(S(600));
+        world.answer_all(503);
+    }
+}
+
+#[test]
+fn a_clock_that_is_stepped_while_events_wait_makes_none_of_them_older() {
+    for step in [24 * HOUR as i64, -24 * HOUR as i64] {
+        let mut world = down();
+        for _ in 0..20 {
+            world.push(&[1; 10]);
+        }
+        world.step_clock(step * 1000);
+        fail_for(&mut world, 3);
+        assert_eq!(
+            (world.books(1).dead, world.books(1).pending),
+            (0, 240),
+            "{step}"
+        );
+        // Age still runs: what waits longer than its time is given up, however the clock was set.
+        fail_for(&mut world, 40);
+        assert_eq!(
+            (world.books(1).dead, world.books(1).pending),
+            (240, 0),
+            "{step}"
+        );
+    }
 }

@@ -82,6 +82,72 @@ fn under_pressure_dead_letters_go_first() {
 }
 
 #[test]
+fn then_the_largest_backlog_that_is_over_its_own_cap_gives_up_its_oldest() {
+    let capped = |backlog_events| Pace {
+        in_flight: 1,
+        backlog_events,
+        ..pace()
+    };
+    let mut world = World::one(capped(0));
+    world.put(2, 1, capped(15), wants(&[1]));
+    world.put(3, 1, capped(25), wants(&[1, 2]));
+    for _ in 0..4 {
+        world.push(&[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2]);
+    }
+    // Of 40, 40 and 48 events, 10 each are under way.
+    assert!(world.scheduler.relieve(36, world.now));
+    world.turn();
+    let dropped = |world: &World| [1, 2, 3].map(|n| world.dropped(n, Reason::SPACE));
+    assert_eq!(
+        dropped(&world),
+        [0, 0, 23],
+        "down to its cap, and no further"
+    );
+    assert!(world.scheduler.relieve(36, world.now));
+    world.turn();
+    // Of the second one's, 20 in no batch lie below; its cap asks for 25.
+    assert_eq!(dropped(&world), [0, 20, 23]);
+    assert!(
+        !world.scheduler.relieve(36, world.now),
+        "the others make way"
+    );
+}
+
+#[test]
+fn a_webhook_that_does_not_make_way_in_its_time_gives_up_what_is_in_the_way() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.push(&[1; 100]);
+    // It makes way: asked again and again, it is below no stretch for long.
+    for below in (20..60).step_by(10) {
+        assert!(!world.scheduler.relieve(below, world.now));
+        world.answer_all(200);
+        world.answer_all(200);
+        world.pass(S(20));
+    }
+    assert_eq!(world.dropped(1, Reason::SPACE), 0);
+    // It is stuck.
+    assert!(!world.scheduler.relieve(95, world.now));
+    world.pass(S(29));
+    assert!(!world.scheduler.relieve(95, world.now));
+    assert!(
+        world.scheduler.next_timer().is_some(),
+        "it is looked at in time"
+    );
+    world.pass(S(1));
+    assert!(world.scheduler.relieve(95, world.now));
+    world.turn();
+    assert!(world.dropped(1, Reason::SPACE) > 0);
+    assert_eq!(
+        world.books(1).pending,
+        15,
+        "what is under way, and what lies above"
+    );
+}
+
+#[test]
 fn under_pressure_a_failing_webhook_gives_up_what_is_in_the_way() {
     let mut world = World::one(Pace {
         in_flight: 1,
@@ -104,7 +170,7 @@ fn under_pressure_a_failing_webhook_gives_up_what_is_in_the_way() {
         .find(|attempt| attempt.webhook == hook(1))
         .cloned();
     world.answer(&failing.unwrap(), 503);
-    world.scheduler.pause(hook(1), true);
+    world.scheduler.pause(hook(1), world.now);
     world.scheduler.relieve(30, world.now);
     world.turn();
     // Events 0 to 9 wait in a batch, 10 to 19 are under way, 20 to 39 are in no batch.
