@@ -296,7 +296,8 @@ impl Hook {
 
     /// When it should be looked at again, apart from answers and new events.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        if !self.is_sending() {
+        let nothing = self.open.is_empty() && self.backlog.events() == 0;
+        if nothing || !self.is_sending() {
             return None;
         }
         let mut next = None;

@@ -253,6 +253,22 @@ fn while_a_target_is_down_age_runs_and_attempts_do_not() {
 }
 
 #[test]
+fn a_target_that_is_down_and_has_nothing_to_get_is_left_alone() {
+    let mut world = down();
+    for _ in 0..9 * 6 {
+        world.pass(S(600));
+        world.answer_all(503);
+    }
+    assert_eq!((world.books(1).pending, world.books(1).dead), (0, 40));
+    world.pass(S(60));
+    assert_eq!(world.scheduler.next_timer(), None);
+    world.push(&[1]);
+    world.pass(S(3 * HOUR));
+    world.answer_all(200);
+    assert_eq!(world.books(1).activity.condition, Condition::Up);
+}
+
+#[test]
 fn another_webhook_is_not_delayed() {
     let mut world = down();
     world.put(2, 1, pace(), wants(&[1]));
