@@ -3,7 +3,10 @@
 pub mod binary;
 pub mod capi;
 pub mod cc;
+pub mod certs;
 pub mod exim;
 pub mod packages;
+pub mod poster;
 pub mod receiver;
+pub mod server;
 pub mod smtp;

@@ -235,7 +235,10 @@ impl HttpError {
     pub(super) fn proxy_refused(proxy: &Target, target: &Target, status: u16) -> Self {
         let (who, what) = (proxy.authority(), target.authority());
         let message = match status {
-            407 => format!("the proxy {who} asks for other credentials than http.proxy has (407)"),
+            // 401 is wrong here, and what Tinyproxy says.
+            401 | 407 => {
+                format!("the proxy {who} asks for other credentials than http.proxy has ({status})")
+            }
             502..=504 => format!("the proxy {who} could not reach {what} ({status})"),
             _ => format!("the proxy {who} refused to connect to {what} ({status})"),
         };
