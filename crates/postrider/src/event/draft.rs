@@ -1,14 +1,15 @@
 //! One event being written: which fields it has, and each value in the form that the contract sends.
 
-use super::catalogue::{Catalogue, FieldInfo, JsonType, Key, TypeId, fields};
+use super::MAX_FIELDS;
+use super::catalogue::{Catalogue, FieldId, FieldInfo, JsonType, Key, TypeId, fields};
 use super::error::{EventError, Excerpt};
 use super::id::{EventId, IdSource};
 use super::scan::{Number, Quoted, Scanner, Stop};
 use super::schema::{Schema, TypeRef};
 use super::seen::Seen;
+use super::stamp::{self, Seconds};
 use super::text::{Full, Text};
 use super::value::{Field, FieldName, Value};
-use super::{MAX_FIELDS, stamp};
 use crate::time::UnixMillis;
 
 /// The longest name of a field that the catalogue does not have, in bytes.
@@ -81,6 +82,22 @@ impl<'a> Draft<'a> {
 
     #[inline]
     fn field(&mut self, field: &Field<'_>) -> Result {
+        // What nearly all fields are: text under a known id that the engine does not read.
+        if let (FieldName::Id(id), Value::Str(text)) = (field.name, field.value)
+            && let Some(info) = Catalogue::field(id)
+            && is_text(Some(info))
+            && !is_stamp(Some(info))
+        {
+            if !self.seen.first(id) {
+                return Err(twice(info.name.as_bytes()));
+            }
+            let written = self.text.member_text(&info.key, text.as_bytes());
+            return written.map_err(|Full| self.full(Some(info)));
+        }
+        self.any_field(field)
+    }
+
+    fn any_field(&mut self, field: &Field<'_>) -> Result {
         let slot = match field.name {
             FieldName::Id(id) => match Catalogue::field(id) {
                 Some(info) => self.begin_known(info)?,
@@ -137,24 +154,26 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds what is missing and closes the envelope.
-    pub(super) fn finish(self, ids: &mut IdSource, now_ms: UnixMillis) -> Result<Stamps> {
-        let mut buffer = itoa::Buffer::new();
+    #[inline]
+    pub(super) fn finish(
+        self,
+        ids: &mut IdSource,
+        clock: &mut Seconds,
+        now_ms: UnixMillis,
+    ) -> Result<Stamps> {
         let event_id = match self.event_id {
             Some(id) => id,
             None => {
-                let id = EventId::of(buffer.format(ids.next()?).as_bytes());
-                self.text.put(b",\"event_id\":\"").map_err(too_large)?;
-                self.text.put(id.as_str().as_bytes()).map_err(too_large)?;
-                self.text.byte(b'"').map_err(too_large)?;
-                id
+                let id = ids.next()?;
+                let key = known_key(fields::EVENT_ID);
+                self.text.member_digits(key, &id).map_err(too_large)?;
+                EventId::of(&id)
             }
         };
         if self.time_ms.is_none() {
-            self.text.put(b",\"timestamp\":\"").map_err(too_large)?;
-            self.text
-                .put(buffer.format(now_ms / 1000).as_bytes())
-                .map_err(too_large)?;
-            self.text.byte(b'"').map_err(too_large)?;
+            let key = known_key(fields::TIMESTAMP);
+            let seconds = clock.digits(now_ms / 1000);
+            self.text.member_digits(key, seconds).map_err(too_large)?;
         }
         self.text.put(b"}}}").map_err(too_large)?;
         Ok(Stamps {
@@ -299,7 +318,7 @@ impl<'a> Draft<'a> {
                 if is_stamp(slot) && !self.stamp(slot, number.raw)? {
                     return Ok(());
                 }
-                self.text.member_text(key(slot), number.raw)
+                self.text.member_digits(key(slot), number.raw)
             }
             Some(JsonType::Integer) if number.whole => self.text.member(key(slot), number.raw),
             Some(JsonType::Number) | None => self.text.member(key(slot), number.raw),
@@ -417,6 +436,12 @@ fn too_many(name: &[u8]) -> Box<EventError> {
         field: Excerpt::of(name),
     }
     .into()
+}
+
+/// The key of a field that the engine writes itself.
+#[inline]
+fn known_key(id: FieldId) -> &'static Key {
+    Catalogue::field(id).map_or(Key::NONE, |info| &info.key)
 }
 
 /// What is still to be written of a field's key.

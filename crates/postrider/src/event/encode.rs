@@ -6,6 +6,7 @@ use super::id::IdSource;
 use super::scan::Scanner;
 use super::schema::{Schema, TypeRef};
 use super::seen::Seen;
+use super::stamp::Seconds;
 use super::text::Text;
 use super::{Entry, EventId, Field, SEPARATOR, TypeId};
 use crate::time::UnixMillis;
@@ -19,6 +20,7 @@ pub struct Encoder {
     text: Text,
     seen: Seen,
     ids: IdSource,
+    clock: Seconds,
 }
 
 /// An encoded event, borrowed from its [`Encoder`] until the next.
@@ -48,6 +50,7 @@ impl Encoder {
             text: Text::new(),
             seen: Seen::new(),
             ids: IdSource::default(),
+            clock: Seconds::default(),
         }
     }
 
@@ -154,7 +157,7 @@ impl Encoder {
     ) -> Result<Stamps, Box<EventError>> {
         let mut draft = Draft::new(&mut self.text, &mut self.seen, schema, ty)?;
         fields(&mut draft)?;
-        draft.finish(&mut self.ids, now_ms)
+        draft.finish(&mut self.ids, &mut self.clock, now_ms)
     }
 
     /// Looks ahead for `type` among the members that `scanner` is about to read. It is mostly the

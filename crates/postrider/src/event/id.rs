@@ -67,38 +67,49 @@ impl fmt::Display for EventId {
     }
 }
 
-/// Where one encoder's ids come from.
+/// Where one encoder's ids come from. They are counted as text, as they go out: a step mostly changes
+/// one digit.
 #[derive(Debug, Default)]
 pub(super) struct IdSource {
-    next: u64,
-    end: u64,
+    next: [u8; IdSource::DIGITS],
+    left: u32,
     generation: u32,
 }
 
 impl IdSource {
+    const DIGITS: usize = 19;
     /// Ids of one run.
-    const RUN: u64 = 1 << 20;
+    const RUN: u32 = 1 << 20;
     /// The least number of 19 digits: ids have the same length all.
     const LEAST: u64 = 1_000_000_000_000_000_000;
 
     #[inline]
-    pub(super) fn next(&mut self) -> Result<u64, Box<EventError>> {
-        if self.next == self.end || fork::generation() != self.generation {
+    pub(super) fn next(&mut self) -> Result<[u8; IdSource::DIGITS], Box<EventError>> {
+        if self.left == 0 || fork::generation() != self.generation {
             self.draw()?;
         }
         let id = self.next;
-        self.next += 1;
+        self.left -= 1;
+        for digit in self.next.iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                break;
+            }
+            *digit = b'0';
+        }
         Ok(id)
     }
 
     #[cold]
     fn draw(&mut self) -> Result<(), Box<EventError>> {
         self.generation = fork::generation();
-        let starts = (1 << 63) - Self::RUN - Self::LEAST;
+        let starts = (1 << 63) - u64::from(Self::RUN) - Self::LEAST;
         // The remainder favours small starts by one part in two: harmless, all are random enough.
         let random = getrandom::u64().map_err(|_| EventError::NoRandomness)?;
-        self.next = Self::LEAST + random % starts;
-        self.end = self.next + Self::RUN;
+        let mut buffer = itoa::Buffer::new();
+        let start = buffer.format(Self::LEAST + random % starts).as_bytes();
+        self.next.copy_from_slice(start);
+        self.left = Self::RUN;
         Ok(())
     }
 }
@@ -110,33 +121,37 @@ mod tests {
 
     use super::*;
 
+    fn number(id: [u8; IdSource::DIGITS]) -> u64 {
+        str::from_utf8(&id).unwrap().parse().unwrap()
+    }
+
     #[test]
     fn ids_have_nineteen_digits_and_stay_below_two_to_the_63() {
         let mut ids = IdSource::default();
         for _ in 0..1000 {
-            let id = ids.next().unwrap();
+            let id = number(ids.next().unwrap());
             assert!((IdSource::LEAST..1 << 63).contains(&id));
-            assert_eq!(id.to_string().len(), 19);
-            ids.end = ids.next; // the run is used up: draws again
+            ids.left = 0; // the run is used up: draws again
         }
     }
 
     #[test]
     fn a_run_counts_up_and_ends() {
         let mut ids = IdSource::default();
-        let first = ids.next().unwrap();
-        for i in 1..IdSource::RUN {
-            assert_eq!(ids.next().unwrap(), first + i);
+        let first = number(ids.next().unwrap());
+        for i in 1..u64::from(IdSource::RUN) {
+            assert_eq!(number(ids.next().unwrap()), first + i);
         }
-        assert_ne!(ids.next().unwrap(), first + IdSource::RUN);
+        let more = first + u64::from(IdSource::RUN);
+        assert_ne!(number(ids.next().unwrap()), more);
     }
 
     #[test]
     fn another_generation_draws_anew() {
         let mut ids = IdSource::default();
-        let id = ids.next().unwrap();
+        let id = number(ids.next().unwrap());
         ids.generation = ids.generation.wrapping_sub(1);
-        assert_ne!(ids.next().unwrap(), id + 1);
+        assert_ne!(number(ids.next().unwrap()), id + 1);
         assert_eq!(ids.generation, fork::generation());
     }
 
@@ -147,7 +162,7 @@ mod tests {
         thread::scope(|scope| {
             let draw = || {
                 let mut ids = IdSource::default();
-                (0..EACH).map(|_| ids.next().unwrap()).collect::<Vec<u64>>()
+                (0..EACH).map(|_| ids.next().unwrap()).collect::<Vec<_>>()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(draw)).collect();
             for thread in threads {

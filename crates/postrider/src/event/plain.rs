@@ -3,178 +3,253 @@
 //! Inside JSON text, `"`, `\` and bytes below 0x20 are special (RFC 8259 section 7); everything else
 //! stands for itself. Event values are short and nearly always plain, so the copy is made while
 //! looking: a block is stored before it is judged, and what was stored too much is overwritten by
-//! what comes next.
+//! what comes next. Text that is no whole number of blocks ends with one that overlaps the block
+//! before, so that there is no rest to go through byte by byte.
+//!
+//! Blocks go through raw pointers: the compiler's bounds checks would be half of the instructions.
+
+#[cfg(not(target_arch = "x86_64"))]
+use portable as block;
+#[cfg(target_arch = "x86_64")]
+use sse2 as block;
 
 const BLOCK: usize = 16;
-/// Eight plain bytes.
-const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
 
-/// Bytes that [`copy_plain`] may write behind what it copies.
+/// Bytes that [`copy`] may write behind what it copies.
 pub(super) const SLACK: usize = BLOCK;
 
 /// Copies `src` to the start of `dst` up to the first special byte; returns how many were plain.
 ///
-/// `dst` has room for all of `src` and [`SLACK`]. What lies behind the plain bytes is scratch.
-#[inline]
+/// What lies in `dst` behind the plain bytes is scratch.
+///
+/// # Panics
+/// When `dst` is shorter than `src`.
+#[inline(always)]
 pub(super) fn copy_plain(dst: &mut [u8], src: &[u8]) -> usize {
     let n = src.len();
-    let dst = &mut dst[..n + SLACK];
-    let (blocks, _) = src.as_chunks::<BLOCK>();
-    let (places, _) = dst.as_chunks_mut::<BLOCK>();
-    for (i, (block, place)) in blocks.iter().zip(places).enumerate() {
-        *place = *block;
-        let plain = plain_bytes(words(block));
-        if plain < BLOCK {
-            return i * BLOCK + plain;
-        }
-    }
-    // What remains is less than a block: take the last block again where there is one, else two
-    // halves that overlap.
-    let rest = match n {
-        BLOCK.. => {
-            let [low, high] = [word(src, n - 16), word(src, n - 8)];
-            dst[n - 16..n - 8].copy_from_slice(&low.to_le_bytes());
-            dst[n - 8..n].copy_from_slice(&high.to_le_bytes());
-            [low, high]
-        }
-        8.. => {
-            let [low, high] = [word(src, 0), word(src, n - 8)];
-            dst[..8].copy_from_slice(&low.to_le_bytes());
-            dst[n - 8..n].copy_from_slice(&high.to_le_bytes());
-            [low, high]
-        }
-        4.. => {
-            let [low, high] = [half(src, 0), half(src, n - 4)];
-            dst[..4].copy_from_slice(&low.to_le_bytes());
-            dst[n - 4..n].copy_from_slice(&high.to_le_bytes());
-            [SPACES, u64::from(low) | u64::from(high) << 32]
-        }
-        1.. => {
-            let [first, middle, last] = [src[0], src[n / 2], src[n - 1]];
-            (dst[0], dst[n / 2], dst[n - 1]) = (first, middle, last);
-            [
-                SPACES,
-                u64::from_le_bytes([first, middle, last, b' ', b' ', b' ', b' ', b' ']),
-            ]
-        }
-        _ => return 0,
-    };
-    match plain_bytes(rest) {
-        BLOCK => n,
-        _ => find_special(src),
-    }
-}
-
-/// Copies `src` to the start of `dst`, which has room for [`SLACK`] more: without a call, because
-/// most of what is copied is shorter than the call would take.
-#[inline]
-pub(super) fn copy(dst: &mut [u8], src: &[u8]) {
-    let n = src.len();
-    let dst = &mut dst[..n + SLACK];
-    let mut at = 0;
-    while let Some(block) = src[at..].first_chunk::<BLOCK>() {
-        dst[at..at + BLOCK].copy_from_slice(block);
-        at += BLOCK;
-    }
-    match n {
-        BLOCK.. => dst[n - BLOCK..n].copy_from_slice(&src[n - BLOCK..]),
-        8.. => {
-            dst[..8].copy_from_slice(&src[..8]);
-            dst[n - 8..n].copy_from_slice(&src[n - 8..]);
-        }
-        4.. => {
-            dst[..4].copy_from_slice(&src[..4]);
-            dst[n - 4..n].copy_from_slice(&src[n - 4..]);
-        }
-        _ => src.iter().zip(dst).for_each(|(from, to)| *to = *from),
-    }
+    assert!(dst.len() >= n);
+    // SAFETY: `n` bytes may be read from `src` and written to `dst`, which don't overlap: one is borrowed
+    // mutably.
+    unsafe { scan::<true>(dst.as_mut_ptr(), src.as_ptr(), n) }
 }
 
 /// Where the first special byte of `bytes` is; their length if there is none.
 #[inline]
 pub(super) fn find_special(bytes: &[u8]) -> usize {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for (i, block) in blocks.iter().enumerate() {
-        let plain = plain_bytes(words(block));
-        if plain < BLOCK {
-            return i * BLOCK + plain;
+    // SAFETY: `bytes.len()` bytes may be read, and nothing is written.
+    unsafe { scan::<false>(std::ptr::null_mut(), bytes.as_ptr(), bytes.len()) }
+}
+
+/// Counts the plain bytes at the start of `n` bytes at `src`, and copies them to `dst` if `COPY`.
+///
+/// # Safety
+/// `n` bytes at `src` may be read and, if `COPY`, as many at `dst` written, which do not overlap them.
+#[inline(always)]
+unsafe fn scan<const COPY: bool>(dst: *mut u8, src: *const u8, n: usize) -> usize {
+    // SAFETY: each access is of `size` bytes at `at` with `at + size <= n`, which the caller allows:
+    // blocks begin at `n - BLOCK` at the latest, and the pairs of shorter text at 0 and `n - size`.
+    unsafe {
+        match n {
+            BLOCK.. => {
+                let last = n - BLOCK;
+                let mut at = 0;
+                loop {
+                    let bytes = block::load(src.add(at));
+                    if COPY {
+                        block::store(dst.add(at), bytes);
+                    }
+                    let special = block::special(bytes);
+                    if special != 0 {
+                        return at + special.trailing_zeros() as usize;
+                    }
+                    if at == last {
+                        return n;
+                    }
+                    at = last.min(at + BLOCK);
+                }
+            }
+            8.. => {
+                let low = src.cast::<u64>().read_unaligned();
+                let high = src.add(n - 8).cast::<u64>().read_unaligned();
+                if COPY {
+                    dst.cast::<u64>().write_unaligned(low);
+                    dst.add(n - 8).cast::<u64>().write_unaligned(high);
+                }
+                of_pair(block::special(block::pair(low, high)), 8, n)
+            }
+            4.. => {
+                let low = src.cast::<u32>().read_unaligned();
+                let high = src.add(n - 4).cast::<u32>().read_unaligned();
+                if COPY {
+                    dst.cast::<u32>().write_unaligned(low);
+                    dst.add(n - 4).cast::<u32>().write_unaligned(high);
+                }
+                let both = u64::from(low.to_le()) | u64::from(high.to_le()) << 32;
+                of_pair(block::special(block::pair(both.to_le(), SPACES)), 4, n)
+            }
+            _ => {
+                for at in 0..n {
+                    let byte = src.add(at).read();
+                    if COPY {
+                        dst.add(at).write(byte);
+                    }
+                    if byte < 0x20 || byte == b'"' || byte == b'\\' {
+                        return at;
+                    }
+                }
+                n
+            }
         }
     }
-    let in_rest = rest.iter().position(|&b| is_special(b));
-    blocks.len() * BLOCK + in_rest.unwrap_or(rest.len())
 }
 
-#[inline]
-fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
+/// Eight plain bytes.
+const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
 
-/// How many bytes of a block are plain before the first special one.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn plain_bytes([low, high]: [u64; 2]) -> usize {
-    // SAFETY: every x86-64 has SSE2.
-    unsafe { plain_bytes_sse2([low, high]) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-#[inline]
-fn plain_bytes_sse2([low, high]: [u64; 2]) -> usize {
-    use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
-        _mm_set1_epi8,
-    };
-    let bytes = _mm_set_epi64x(high.cast_signed(), low.cast_signed());
-    let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
-    let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
-    let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    let special = _mm_or_si128(_mm_or_si128(quote, backslash), control);
-    // A mark behind the last byte ends the count where there is none before.
-    (_mm_movemask_epi8(special) | 1 << BLOCK).trailing_zeros() as usize
-}
-
-/// How many bytes of a block are plain before the first special one.
-#[cfg(any(not(target_arch = "x86_64"), test))]
-#[inline]
-fn plain_bytes_portable([low, high]: [u64; 2]) -> usize {
-    match (marks(low), marks(high)) {
-        (0, 0) => BLOCK,
-        (0, high) => 8 + high.trailing_zeros() as usize / 8,
-        (low, _) => low.trailing_zeros() as usize / 8,
+/// How many of `n` bytes are plain, if `special` marks those of the first `half` and of the last, which
+/// may overlap.
+#[inline(always)]
+fn of_pair(special: u32, half: usize, n: usize) -> usize {
+    match special.trailing_zeros() as usize {
+        _ if special == 0 => n,
+        at if at < half => at,
+        at => at + n - 2 * half,
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-use plain_bytes_portable as plain_bytes;
+/// Copies `src` to the start of `dst`: without a call, because most of what is copied is shorter than
+/// the call would take.
+///
+/// # Panics
+/// When `dst` does not have room for `src` and [`SLACK`].
+#[inline(always)]
+pub(super) fn copy(dst: &mut [u8], src: &[u8]) {
+    let n = src.len();
+    assert!(dst.len() >= n + SLACK);
+    let (dst, src) = (dst.as_mut_ptr(), src.as_ptr());
+    // SAFETY: as in `scan`; `dst` is borrowed mutably, so the two don't overlap.
+    unsafe {
+        match n {
+            BLOCK.. => {
+                let last = n - BLOCK;
+                let mut at = 0;
+                loop {
+                    block::store(dst.add(at), block::load(src.add(at)));
+                    if at == last {
+                        return;
+                    }
+                    at = last.min(at + BLOCK);
+                }
+            }
+            8.. => {
+                let low = src.cast::<u64>().read_unaligned();
+                let high = src.add(n - 8).cast::<u64>().read_unaligned();
+                dst.cast::<u64>().write_unaligned(low);
+                dst.add(n - 8).cast::<u64>().write_unaligned(high);
+            }
+            4.. => {
+                let low = src.cast::<u32>().read_unaligned();
+                let high = src.add(n - 4).cast::<u32>().read_unaligned();
+                dst.cast::<u32>().write_unaligned(low);
+                dst.add(n - 4).cast::<u32>().write_unaligned(high);
+            }
+            _ => (0..n).for_each(|at| dst.add(at).write(src.add(at).read())),
+        }
+    }
+}
 
-/// A high bit in each special byte; the lowest is exact, those above may have borrowed.
+/// Sixteen bytes in one register.
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set_epi64x, _mm_set1_epi8, _mm_storeu_si128, _mm_xor_si128,
+    };
+
+    /// # Safety
+    /// 16 bytes may be read at `from`.
+    #[inline(always)]
+    pub(super) unsafe fn load(from: *const u8) -> __m128i {
+        // SAFETY: the caller's; every x86-64 has SSE2.
+        unsafe { _mm_loadu_si128(from.cast()) }
+    }
+
+    /// # Safety
+    /// 16 bytes may be written at `to`.
+    #[inline(always)]
+    pub(super) unsafe fn store(to: *mut u8, bytes: __m128i) {
+        // SAFETY: the caller's; every x86-64 has SSE2.
+        unsafe { _mm_storeu_si128(to.cast(), bytes) }
+    }
+
+    #[inline(always)]
+    pub(super) fn pair(low: u64, high: u64) -> __m128i {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { _mm_set_epi64x(high.cast_signed(), low.cast_signed()) }
+    }
+
+    /// A bit for each special byte, the first the lowest.
+    #[inline(always)]
+    pub(super) fn special(bytes: __m128i) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe {
+            // Flipping one bit makes `"` a space and a space `"`, and leaves the control characters
+            // among themselves: what is a space at most then is special.
+            let flipped = _mm_xor_si128(bytes, _mm_set1_epi8(2));
+            let low = _mm_cmpeq_epi8(_mm_min_epu8(flipped, _mm_set1_epi8(0x20)), flipped);
+            let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
+            _mm_movemask_epi8(_mm_or_si128(low, backslash)) as u32
+        }
+    }
+}
+
+/// Sixteen bytes in two words.
 #[cfg(any(not(target_arch = "x86_64"), test))]
-#[inline]
-fn marks(word: u64) -> u64 {
+mod portable {
     const ONES: u64 = u64::MAX / 255;
-    let below = |w: u64, n: u64| w.wrapping_sub(ONES * n) & !w;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7)
-}
 
-#[inline]
-fn words(block: &[u8; BLOCK]) -> [u64; 2] {
-    [word(block, 0), word(block, 8)]
-}
+    /// # Safety
+    /// 16 bytes may be read at `from`.
+    #[inline(always)]
+    pub(super) unsafe fn load(from: *const u8) -> [u64; 2] {
+        // SAFETY: the caller's.
+        unsafe { from.cast::<[u64; 2]>().read_unaligned() }
+    }
 
-#[inline]
-fn word(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
-}
+    /// # Safety
+    /// 16 bytes may be written at `to`.
+    #[inline(always)]
+    #[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "tests only look"))]
+    pub(super) unsafe fn store(to: *mut u8, bytes: [u64; 2]) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[u64; 2]>().write_unaligned(bytes) }
+    }
 
-#[inline]
-fn half(bytes: &[u8], at: usize) -> u32 {
-    let mut half = [0; 4];
-    half.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(half)
+    #[inline(always)]
+    #[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "tests only look"))]
+    pub(super) fn pair(low: u64, high: u64) -> [u64; 2] {
+        [low, high]
+    }
+
+    /// A bit for each special byte, the first the lowest. Only the lowest is exact.
+    #[inline(always)]
+    pub(super) fn special([low, high]: [u64; 2]) -> u32 {
+        bits(marks(low.to_le())) | bits(marks(high.to_le())) << 8
+    }
+
+    /// A high bit in each special byte; the lowest is exact, those above may have borrowed.
+    #[inline(always)]
+    fn marks(word: u64) -> u64 {
+        let below = |w: u64, n: u64| w.wrapping_sub(ONES * n) & !w;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7)
+    }
+
+    /// Eight high bits next to each other.
+    #[inline(always)]
+    fn bits(marks: u64) -> u32 {
+        ((marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+    }
 }
 
 #[cfg(test)]
@@ -196,12 +271,11 @@ mod tests {
         assert_eq!(dst[..want], src[..want], "{src:?}");
         copy(&mut dst, src);
         assert_eq!(dst[..src.len()], *src);
-        if let Some(block) = src.first_chunk() {
-            assert_eq!(
-                plain_bytes_portable(words(block)),
-                want.min(BLOCK),
-                "{src:?}"
-            );
+        if let Some(block) = src.first_chunk::<BLOCK>() {
+            // SAFETY: a block is as long as what is read.
+            let special = portable::special(unsafe { portable::load(block.as_ptr()) });
+            let plain = special.trailing_zeros() as usize;
+            assert_eq!(plain.min(BLOCK), want.min(BLOCK), "{src:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! never decoded unless someone must compare them. The input is UTF-8; the caller has checked.
 
 use super::MAX_DEPTH;
+use super::catalogue::Key;
 use super::error::{EventError, Excerpt};
 use super::plain;
 use super::text::{Full, Text};
@@ -345,7 +346,11 @@ impl<'a> Scanner<'a> {
     /// `level` is the nesting that a container found here would have.
     pub(super) fn copy_value(&mut self, out: &mut Text, level: usize) -> Result<(), Stop> {
         match self.peek() {
-            Some(b'"') => out.put(self.quoted()?.raw)?,
+            Some(b'"') => {
+                if !self.copy_plain(|input| out.member_plain(Key::NONE, input)) {
+                    out.put(self.quoted()?.raw)?;
+                }
+            }
             Some(b'-' | b'0'..=b'9') => out.put(self.number()?.raw)?,
             Some(b't') => self.word("true").and_then(|()| Ok(out.put(b"true")?))?,
             Some(b'f') => self.word("false").and_then(|()| Ok(out.put(b"false")?))?,

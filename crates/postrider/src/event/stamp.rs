@@ -23,6 +23,33 @@ pub(super) fn millis(text: &[u8]) -> Option<UnixMillis> {
     Some(seconds * 1000 + digits.fold(0, |ms, d| ms * 10 + u64::from(d - b'0')))
 }
 
+/// The digits of a second, kept because nearly always the next event's is the same.
+#[derive(Debug, Default)]
+pub(super) struct Seconds {
+    digits: [u8; 20],
+    len: usize,
+    second: u64,
+}
+
+impl Seconds {
+    #[inline]
+    pub(super) fn digits(&mut self, second: u64) -> &[u8] {
+        if self.second != second || self.len == 0 {
+            self.set(second);
+        }
+        &self.digits[..self.len]
+    }
+
+    #[cold]
+    fn set(&mut self, second: u64) {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(second).as_bytes();
+        self.digits[..digits.len()].copy_from_slice(digits);
+        self.len = digits.len();
+        self.second = second;
+    }
+}
+
 /// A subaccount's number; 0 is the primary account.
 pub(super) fn subaccount(text: &[u8]) -> Option<u32> {
     number(text)

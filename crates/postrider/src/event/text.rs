@@ -81,13 +81,25 @@ impl Text {
         self.bytes[at] = b'"';
         let plain = plain::copy_plain(&mut self.bytes[at + 1..], text);
         if plain == text.len() {
-            self.bytes[end - 1] = b'"';
+            self.bytes[at + 1 + plain] = b'"';
             self.len = end;
             return Ok(());
         }
         self.len = at + 1 + plain;
         self.escaped_rest(&text[plain..])?;
         self.byte(b'"')
+    }
+
+    /// Writes a key, and text in quotes that has nothing to escape: digits.
+    #[inline]
+    pub(super) fn member_digits(&mut self, key: &Key, digits: &[u8]) -> Result<(), Full> {
+        let end = self.room_for(key.len + digits.len() + 2)?;
+        let at = self.put_key(key);
+        self.bytes[at] = b'"';
+        plain::copy(&mut self.bytes[at + 1..], digits);
+        self.bytes[end - 1] = b'"';
+        self.len = end;
+        Ok(())
     }
 
     /// Writes a key, and text that stands, JSON already, at the start of `input`: the opening quote
