@@ -3,12 +3,16 @@
 //! A thread a connection and no framework: it must be able to hang, to reset a connection and to
 //! answer before it should.
 
+mod hostile;
+mod post;
 mod rule;
 mod server;
+mod wire;
 
 use clap::Args;
 use rule::Rule;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What `postrider receive` is told.
@@ -17,6 +21,9 @@ pub(crate) struct ReceiveArgs {
     /// Where to listen; port 0 takes a free one, and the address is printed
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8030")]
     listen: SocketAddr,
+    /// Speak TLS with a self-made certificate, written to FILE for the sender to trust
+    #[arg(long, value_name = "FILE")]
+    tls: Option<PathBuf>,
     /// Print each event over several lines
     #[arg(long, conflicts_with_all = ["count", "quiet"])]
     pretty: bool,
@@ -47,6 +54,7 @@ pub(crate) struct ReceiveArgs {
 pub(crate) fn run(args: ReceiveArgs) -> std::io::Result<()> {
     server::run(server::Settings {
         listen: args.listen,
+        tls: args.tls,
         print: match (args.pretty, args.count, args.quiet) {
             (true, ..) => server::Print::Pretty,
             (_, true, _) => server::Print::Count,

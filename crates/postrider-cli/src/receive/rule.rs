@@ -4,11 +4,17 @@
 //! rule   = when ":" action
 //! when   = "always" | "test" | "first" N | "every" N | "for" SECONDS | "path=" PATH | "event=" TYPE
 //! action = STATUS ["retry-after=" SECONDS] | "delay" MILLISECONDS | "reset" | "close" | "hang"
+//!        | "early" STATUS | hostile
+//! hostile = "endless-body" | "endless-head" | "drip" MILLISECONDS | "reset" BYTES | "garbage"
+//!        | "short" | "long" | "cut"
 //! ```
+//!
+//! "early" answers before the body is read, and then closes: what is in the body can't decide it.
 //!
 //! The first rule that matches decides. Test POSTs are matched by `test` alone, so that a webhook can
 //! be created with a receiver that will fail.
 
+use super::hostile::Hostile;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -43,6 +49,10 @@ pub(crate) enum Action {
     Close,
     /// Nothing is answered, the connection stays open.
     Hang,
+    /// An answer with this status before the body is read; then the connection is closed.
+    Early(u16),
+    /// An answer that no sender should have to bear.
+    Hostile(Hostile),
 }
 
 /// What a rule looks at.
@@ -127,10 +137,13 @@ fn parse_when(text: &str) -> Result<When, String> {
 fn parse_action(text: &str) -> Result<Action, String> {
     let wrong = || {
         format!(
-            "{text:?} is not an action: a status from 200 to 599 [retry-after=SECONDS], delay MILLISECONDS, reset, close or hang"
+            "{text:?} is not an action: a status from 200 to 599 [retry-after=SECONDS], delay MILLISECONDS, reset [BYTES], close, hang, early STATUS, endless-body, endless-head, drip MILLISECONDS, garbage, short, long or cut"
         )
     };
     let words: Vec<&str> = text.split_whitespace().collect();
+    if let Some(hostile) = Hostile::parse(&words) {
+        return Ok(Action::Hostile(hostile));
+    }
     match words[..] {
         ["reset"] => Ok(Action::Reset),
         ["close"] => Ok(Action::Close),
@@ -139,11 +152,9 @@ fn parse_action(text: &str) -> Result<Action, String> {
             let ms = ms.parse().map_err(|_| wrong())?;
             Ok(Action::Delay(Duration::from_millis(ms)))
         }
+        ["early", status] => Ok(Action::Early(parse_status(status).ok_or_else(wrong)?)),
         [status, ref rest @ ..] => {
-            let status = status.parse().ok();
-            let status = status
-                .filter(|s| (200..=599).contains(s))
-                .ok_or_else(wrong)?;
+            let status = parse_status(status).ok_or_else(wrong)?;
             let after = match rest {
                 [] => None,
                 [after] => {
@@ -156,6 +167,10 @@ fn parse_action(text: &str) -> Result<Action, String> {
         }
         [] => Err(wrong()),
     }
+}
+
+fn parse_status(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|s| (200..=599).contains(s))
 }
 
 #[cfg(test)]
@@ -211,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn hostile_answers_have_a_word_each() {
+        let action = |text: &str| format!("always: {text}").parse::<Rule>().unwrap().action;
+        assert_eq!(action("reset"), Action::Reset);
+        assert_eq!(action("reset 10"), Action::Hostile(Hostile::ResetAfter(10)));
+        assert_eq!(action("early 413"), Action::Early(413));
+        let drip = Hostile::Drip(Duration::from_millis(50));
+        assert_eq!(action("drip 50"), Action::Hostile(drip));
+        for word in [
+            "endless-body",
+            "endless-head",
+            "garbage",
+            "short",
+            "long",
+            "cut",
+        ] {
+            assert!(matches!(action(word), Action::Hostile(_)), "{word}");
+        }
+    }
+
+    #[test]
     fn a_wrong_rule_says_what_may_be_written() {
         for (text, part) in [
             ("503", "has no ':'"),
@@ -219,6 +254,10 @@ mod tests {
             ("always: 99", "a status from 200 to 599"),
             ("always: 503 soon", "retry-after=SECONDS"),
             ("always:", "reset"),
+            ("always: early", "early STATUS"),
+            ("always: early 99", "early STATUS"),
+            ("always: drip fast", "drip MILLISECONDS"),
+            ("always: reset -1", "reset [BYTES]"),
         ] {
             let error = text.parse::<Rule>().unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

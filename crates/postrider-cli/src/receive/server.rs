@@ -1,17 +1,18 @@
 //! The receiver's sockets, answers and prints.
 
+use super::post::{Head, Post, read_body, read_head};
 use super::rule::{Action, Rule, Seen, decide};
+use super::wire::{Wire, self_made};
 use base64::Engine as _;
+use rustls::ServerConfig;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Bodies above this are refused with 413.
-const MAX_BODY: usize = 64 << 20;
 
 /// What is printed of a POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(super) enum Print {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) listen: SocketAddr,
+    pub(super) tls: Option<PathBuf>,
     pub(super) print: Print,
     pub(super) token: Option<String>,
     pub(super) basic: Option<String>,
@@ -35,6 +37,7 @@ pub(super) struct Settings {
 
 struct Receiver {
     settings: Settings,
+    tls: Option<Arc<ServerConfig>>,
     started: Instant,
     counts: Mutex<Counts>,
     /// Told when enough events have come.
@@ -53,19 +56,6 @@ struct Counts {
     repeats: u64,
 }
 
-/// A request as it came.
-struct Post {
-    path: String,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
-}
-
-impl Post {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-}
-
 pub(super) fn run(settings: Settings) -> io::Result<()> {
     let listener = TcpListener::bind(settings.listen).map_err(|e| {
         io::Error::new(
@@ -73,11 +63,17 @@ pub(super) fn run(settings: Settings) -> io::Result<()> {
             format!("cannot listen on {}: {e}", settings.listen),
         )
     })?;
-    println!("listening on http://{}/", listener.local_addr()?);
+    let file = settings.tls.as_deref();
+    let tls = file
+        .map(|file| self_made(settings.listen.ip(), file))
+        .transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("listening on {scheme}://{}/", listener.local_addr()?);
     io::stdout().flush()?;
     let (done, ended) = mpsc::channel();
     let receiver = Arc::new(Receiver {
         settings,
+        tls,
         started: Instant::now(),
         counts: Mutex::default(),
         done,
@@ -97,36 +93,77 @@ pub(super) fn run(settings: Settings) -> io::Result<()> {
 
 impl Receiver {
     fn serve(&self, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let mut reader = BufReader::with_capacity(64 << 10, stream);
+        let Ok(wire) = Wire::new(stream, self.tls.as_ref()) else {
+            return;
+        };
+        let mut reader = BufReader::with_capacity(64 << 10, wire);
+        // An error is the end of the connection, whoever ended it.
+        if let Ok(End::Close) = self.converse(&mut reader) {
+            reader.into_inner().close();
+        }
+    }
+
+    /// Answers request after request.
+    fn converse(&self, reader: &mut BufReader<Wire>) -> io::Result<End> {
         loop {
-            match read_post(&mut reader) {
+            let post = match read_head(reader) {
+                Ok(Some(head)) => {
+                    if let Some(status) = self.early(&head) {
+                        respond(reader.get_mut(), status, None, "before the body")?;
+                        return Ok(End::Close);
+                    }
+                    read_body(reader, head)
+                }
+                Ok(None) => return Ok(End::Close),
+                Err(status) => Err(status),
+            };
+            match post {
                 Ok(Some(post)) => {
-                    if !self.answer(&post, reader.get_mut()).unwrap_or(false) {
-                        return;
+                    if let Some(end) = self.answer(&post, reader.get_mut())? {
+                        return Ok(end);
                     }
                 }
-                Ok(None) => return,
+                Ok(None) => return Ok(End::Close),
                 Err(status) => {
-                    let _ = respond(reader.get_mut(), status, None, "");
-                    return;
+                    respond(reader.get_mut(), status, None, "")?;
+                    return Ok(End::Close);
                 }
             }
         }
     }
 
-    /// Answers one POST; false when the connection is over.
-    fn answer(&self, post: &Post, stream: &mut TcpStream) -> io::Result<bool> {
+    /// The status of a rule that answers before the body is read.
+    fn early(&self, head: &Head) -> Option<u16> {
+        let rules = &self.settings.rules;
+        if !rules.iter().any(|r| matches!(r.action, Action::Early(_))) {
+            return None;
+        }
+        let seen = Seen {
+            test: head.is_test(),
+            number: self.counts().posts + 1,
+            since_start: self.started.elapsed(),
+            path: &head.path,
+            types: &[],
+        };
+        let Action::Early(status) = decide(rules, &seen) else {
+            return None;
+        };
+        self.counts().posts += u64::from(!seen.test);
+        Some(status)
+    }
+
+    /// Answers one POST; says how the connection ends, if it does.
+    fn answer(&self, post: &Post, stream: &mut Wire) -> io::Result<Option<End>> {
         if let Some(why) = self.unauthorized(post) {
             respond(stream, 401, None, why)?;
-            return Ok(true);
+            return Ok(None);
         }
-        let test = is_test(&post.body);
+        let test = post.is_test();
         let events: Vec<Value> = match serde_json::from_slice(&post.body) {
             Ok(Value::Array(events)) => events,
             _ => {
                 respond(stream, 400, None, "the body is not a JSON array")?;
-                return Ok(true);
+                return Ok(None);
             }
         };
         let types: Vec<&str> = events.iter().filter_map(type_of).collect();
@@ -139,7 +176,7 @@ impl Receiver {
             test,
             number,
             since_start: self.started.elapsed(),
-            path: &post.path,
+            path: &post.head.path,
             types: &types,
         };
         let action = decide(&self.settings.rules, &seen);
@@ -152,18 +189,29 @@ impl Receiver {
             }
             Action::Reset => {
                 self.print(post, &events, test, "reset");
-                rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO))?;
-                return Ok(false);
+                stream.reset()?;
+                return Ok(Some(End::Drop));
             }
             Action::Close => {
                 self.print(post, &events, test, "closed");
-                return Ok(false);
+                return Ok(Some(End::Close));
             }
+            Action::Hostile(hostile) => {
+                self.print(post, &events, test, "hostile");
+                hostile.answer(stream)?;
+                if hostile.resets() {
+                    stream.reset()?;
+                }
+                let drop = hostile.resets() || hostile.cuts();
+                return Ok(Some(if drop { End::Drop } else { End::Close }));
+            }
+            // Its time is over.
+            Action::Early(status) => (status, None),
             Action::Hang => {
                 self.print(post, &events, test, "hangs");
                 // Until the sender gives up.
                 let _ = stream.read(&mut [0; 1]);
-                return Ok(false);
+                return Ok(Some(End::Drop));
             }
         };
         self.print(post, &events, test, &status.to_string());
@@ -176,7 +224,7 @@ impl Receiver {
         if (200..300).contains(&status) && !test {
             self.count(post, events.len() as u64);
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn unauthorized(&self, post: &Post) -> Option<&'static str> {
@@ -227,7 +275,7 @@ impl Receiver {
         let batch = post.header("x-messagesystems-batch-id");
         let bytes = post.body.len();
         let _ = match (test, print) {
-            (true, _) => writeln!(out, "# test POST to {}: {answer}", post.path),
+            (true, _) => writeln!(out, "# test POST to {}: {answer}", post.head.path),
             (_, Print::Count) => {
                 writeln!(
                     out,
@@ -255,75 +303,21 @@ impl Receiver {
     }
 }
 
-fn is_test(body: &[u8]) -> bool {
-    let text: Vec<u8> = body
-        .iter()
-        .copied()
-        .filter(|b| !b.is_ascii_whitespace())
-        .collect();
-    text == br#"[{"msys":{}}]"#
-}
-
 fn type_of(event: &Value) -> Option<&str> {
     let (_, fields) = event.get("msys")?.as_object()?.iter().next()?;
     fields.get("type")?.as_str()
 }
 
-/// One request; `None` at the end of the connection, or the status to refuse it with.
-fn read_post(reader: &mut BufReader<TcpStream>) -> Result<Option<Post>, u16> {
-    let mut line = String::new();
-    let mut next = |reader: &mut BufReader<TcpStream>| -> Result<Option<String>, u16> {
-        line.clear();
-        match reader.take(64 << 10).read_line(&mut line) {
-            Ok(0) | Err(_) => Ok(None),
-            Ok(_) if !line.ends_with('\n') => Err(431),
-            Ok(_) => Ok(Some(line.trim_end().to_owned())),
-        }
-    };
-    let Some(request) = next(reader)? else {
-        return Ok(None);
-    };
-    let mut words = request.split(' ');
-    let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or("/"));
-    let (method, path) = (method.to_owned(), path.to_owned());
-    let mut headers = HashMap::new();
-    loop {
-        let Some(line) = next(reader)? else {
-            return Ok(None);
-        };
-        if line.is_empty() {
-            break;
-        }
-        let (name, value) = line.split_once(':').ok_or(400_u16)?;
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    if method != "POST" {
-        return Err(405);
-    }
-    let length: usize = match headers.get("content-length") {
-        Some(length) => length.parse().map_err(|_| 400_u16)?,
-        None => return Err(411),
-    };
-    if length > MAX_BODY {
-        return Err(413);
-    }
-    let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_err() {
-        return Ok(None);
-    }
-    Ok(Some(Post {
-        path,
-        headers,
-        body,
-    }))
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// As it should.
+    Close,
+    /// Without a goodbye.
+    Drop,
 }
 
-fn respond(
-    stream: &mut TcpStream,
-    status: u16,
-    retry_after: Option<u64>,
-    text: &str,
-) -> io::Result<()> {
+fn respond(stream: &mut Wire, status: u16, retry_after: Option<u64>, text: &str) -> io::Result<()> {
     let after = retry_after.map_or(String::new(), |s| format!("Retry-After: {s}\r\n"));
     let body = if status == 204 || status == 304 {
         ""
@@ -336,7 +330,8 @@ fn respond(
         "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\n{after}Content-Length: {length}\r\n\r\n{body}",
         reason(status),
     );
-    stream.write_all(answer.as_bytes())
+    stream.write_all(answer.as_bytes())?;
+    stream.flush()
 }
 
 fn reason(status: u16) -> &'static str {
