@@ -185,6 +185,11 @@ pub struct WebhookBooks {
     pub open_batches: u64,
     /// Attempts under way.
     pub in_flight: u32,
+    /// How many that may be by now, at most the configured number.
+    pub window: u32,
+    /// Connections that could not be kept behind an answer since the start, by
+    /// [`NoReuse::index`](crate::http::NoReuse::index).
+    pub not_kept: [u64; crate::http::NoReuse::ALL.len()],
     /// When its receiver last took a batch, and last did not; whether batches go out.
     pub activity: Activity,
 }

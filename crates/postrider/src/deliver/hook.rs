@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::backlog::Backlog;
 use super::settings::Pace;
+use super::window::Window;
+use crate::http::NoReuse;
 use crate::journal::{Accounts, Asked};
 use crate::route::{Scope, Selection};
 use crate::time::{Instant, UnixMillis};
@@ -37,6 +39,10 @@ pub(super) struct Hook {
     pub(super) waiting: BTreeSet<(Instant, u64, Uuid)>,
     /// Attempts under way, and how many of them are not the batch's first.
     pub(super) in_flight: u32,
+    /// How many it may be.
+    pub(super) window: Window,
+    /// Connections that could not be kept behind an answer, by [`NoReuse::index`].
+    pub(super) not_kept: [u64; NoReuse::ALL.len()],
     pub(super) retries: u32,
     /// Whether a retry goes before a first attempt next time that both could.
     retry_turn: bool,
@@ -110,6 +116,8 @@ impl Hook {
             open: BTreeSet::new(),
             waiting: BTreeSet::new(),
             in_flight: 0,
+            window: Window::default(),
+            not_kept: [0; NoReuse::ALL.len()],
             retries: 0,
             retry_turn: false,
             streak: 0,
@@ -182,10 +190,11 @@ impl Hook {
         if self.pace.ordered {
             return self.choose_in_order(now, fresh);
         }
-        if self.in_flight >= self.pace.in_flight {
+        let places = self.window.places(self.pace.in_flight);
+        if self.in_flight >= places {
             return Next::Nothing;
         }
-        let retry_room = self.retries < (self.pace.in_flight / 2).max(1);
+        let retry_room = self.retries < (places / 2).max(1);
         let due = self
             .waiting
             .first()
@@ -256,6 +265,11 @@ impl Hook {
     /// Whether batches go out, as far as the operator and 410 are concerned.
     pub(super) fn is_sending(&self) -> bool {
         matches!(self.mode, Mode::Open | Mode::Deleted)
+    }
+
+    /// Whether its last attempt was a success.
+    pub(super) fn is_proven(&self) -> bool {
+        self.successes > 0 && self.streak == 0
     }
 
     /// Whether its last attempts failed.

@@ -12,6 +12,7 @@ mod retry;
 mod scheduler;
 mod settings;
 mod thread;
+mod window;
 
 pub use crate::webhook::Condition;
 pub use handle::{Deliverer, Notice, Parts, PutError, Snapshot, StopReport, Stopped, WebhookBooks};

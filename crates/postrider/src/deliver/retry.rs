@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::settings::Retry;
+use super::window::Sign;
 use crate::http::{BodyEnd, Done};
 use crate::time::UnixMillis;
 use crate::webhook::{Meaning, Outcomes};
@@ -109,6 +110,21 @@ impl Ended {
         }
     }
 
+    /// What it says about how much the receiver bears; none where the fault is ours.
+    pub(super) fn sign(&self) -> Option<Sign> {
+        let latency = Duration::from_millis(u64::from(self.latency_ms));
+        match self.answer {
+            Answer::Status {
+                status: 429 | 503, ..
+            } => Some(Sign::Overload),
+            Answer::Status { .. } => Some(Sign::Answer(latency)),
+            Answer::None {
+                code: "EIO" | "EMFILE" | "ENFILE" | "ENOBUFS" | "ENOMEM" | "EADDRNOTAVAIL",
+            } => None,
+            Answer::None { .. } => Some(Sign::Overload),
+        }
+    }
+
     /// The status of a complete answer, as the journal wants it.
     pub(crate) fn status(&self) -> Option<u16> {
         match self.answer {
@@ -168,7 +184,7 @@ impl Retry {
 }
 
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-fn retry_after(value: &str, now_ms: UnixMillis) -> Option<Duration> {
+pub(super) fn retry_after(value: &str, now_ms: UnixMillis) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         return Some(Duration::from_secs(

@@ -17,7 +17,7 @@ use super::handle::{Notice, Snapshot, StopReport};
 use super::retry::{Answer, Ended};
 use super::scheduler::{Attempt, Scheduler};
 use super::settings::{Settings, Terms};
-use crate::http::{Client, Done, Request};
+use crate::http::{Client, Done, Request, Reuse};
 use crate::journal::{BatchStatus, Journal, JournalError, Reason};
 use crate::log::Log;
 use crate::route::{Selection, TypeSet};
@@ -332,9 +332,15 @@ impl Courier {
     fn answer(&mut self, done: Done, now: Now) {
         match self.tests.remove(&done.id) {
             Some(reply) => tell(&reply, done),
-            None => self
-                .scheduler
-                .ended(done.id, &Ended::of(&done, now.unix_ms), now),
+            None => {
+                if let Ok(response) = &done.result
+                    && let Reuse::No(why) = response.reuse
+                {
+                    self.scheduler.not_kept(done.id, why);
+                }
+                let ended = Ended::of(&done, now.unix_ms);
+                self.scheduler.ended(done.id, &ended, now);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! bytes, times in seconds.
 
 use super::{Engine, Stats};
+use crate::http::NoReuse;
 use std::fmt::Write;
 
 impl Engine {
@@ -218,6 +219,23 @@ impl Text {
             self.head(name, kind, help);
             for (id, books) in webhooks {
                 self.labelled(name, &[("webhook", &id.to_string())], value(books));
+            }
+        }
+        let name = "postrider_webhook_window";
+        let help = "Attempts that may be under way at once, as the receiver bears them.";
+        self.head(name, "gauge", help);
+        for (id, books) in webhooks {
+            self.labelled(name, &[("webhook", &id.to_string())], books.window.into());
+        }
+        let name = "postrider_webhook_connections_not_kept_total";
+        let help = "Connections that could not be kept behind an answer, by reason.";
+        self.head(name, "counter", help);
+        for (id, books) in webhooks {
+            for why in NoReuse::ALL {
+                if let n @ 1.. = books.not_kept[why.index()] {
+                    let labels = [("webhook", &*id.to_string()), ("reason", why.name())];
+                    self.labelled(name, &labels, n);
+                }
             }
         }
         let name = "postrider_webhook_dropped_total";

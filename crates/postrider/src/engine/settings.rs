@@ -25,6 +25,7 @@ pub(super) fn deliver(config: &Config) -> Settings {
         dead_keep: config.dead_keep(),
         history_keep: config.history_keep(),
         attempt_timeout: config.http_timeout(),
+        attempts: config.http_max_connections() as usize,
         ..Settings::default()
     }
 }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::deliver::retry::{Ended, Verdict};
+use crate::http::NoReuse;
 use crate::journal::Outcome;
 
 /// Refusals after which a batch is split, if another batch was accepted meanwhile.
@@ -15,12 +16,34 @@ impl Scheduler {
         let Some(batch) = self.flights.remove(&exchange) else {
             return;
         };
+        self.learn(batch, ended, now);
         let Some(slot) = self.land(batch) else { return };
         self.touch(slot);
         let own = self.hooks[slot as usize].as_ref();
         match own.map_or(Verdict::Retry, |hook| ended.verdict(&hook.outcomes)) {
             Verdict::Delivered => self.delivered(slot, batch, ended, now),
             verdict => self.failed(slot, batch, verdict, ended, now),
+        }
+    }
+
+    /// Takes into account what the end of a first attempt says about how much the receiver bears.
+    fn learn(&mut self, batch: Uuid, ended: &Ended, now: Now) {
+        let Some(live) = self.live.get(&batch) else {
+            return;
+        };
+        let first = matches!(live.stage, Stage::Flying { retry: false, .. });
+        let hook = self.hooks[live.slot as usize].as_mut();
+        if let (true, Some(sign), Some(hook)) = (first, ended.sign(), hook) {
+            let (under_way, max) = (hook.in_flight, hook.pace.in_flight);
+            hook.window.ended(sign, under_way, max, now.mono);
+        }
+    }
+
+    /// The connection of an attempt could not be kept behind its answer.
+    pub(crate) fn not_kept(&mut self, exchange: u64, why: NoReuse) {
+        let live = self.flights.get(&exchange).and_then(|b| self.live.get(b));
+        if let Some(hook) = live.and_then(|l| self.hooks[l.slot as usize].as_mut()) {
+            hook.not_kept[why.index()] += 1;
         }
     }
 

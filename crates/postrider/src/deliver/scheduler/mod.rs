@@ -84,8 +84,9 @@ pub(crate) struct Scheduler {
     budget: Budget,
     lagging: BTreeSet<u32>,
     /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'.
+    /// The latter by whether they are proven.
     touched: VecDeque<u32>,
-    blocked: VecDeque<u32>,
+    blocked: [VecDeque<u32>; 2],
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     deleted: HashMap<Uuid, Instant>,
     rng: Rng,
@@ -144,7 +145,7 @@ impl Scheduler {
             budget,
             lagging: BTreeSet::new(),
             touched: VecDeque::new(),
-            blocked: VecDeque::new(),
+            blocked: Default::default(),
             timers: BinaryHeap::new(),
             deleted: HashMap::new(),
             rng: Rng::new(seed),
@@ -252,16 +253,18 @@ impl Scheduler {
             return;
         }
         // Those that waited for a slot come first. Who is touched during this turn waits for the next.
-        for _ in 0..self.blocked.len() {
-            if !self.has_room() {
-                break;
-            }
-            let Some(slot) = self.blocked.pop_front() else {
-                break;
-            };
-            if let Some(hook) = self.hooks[slot as usize].as_mut() {
-                hook.blocked = false;
-                self.serve(slot, lengths, now);
+        for proven in [true, false] {
+            for _ in 0..self.blocked[usize::from(proven)].len() {
+                if !self.has_room(proven) {
+                    break;
+                }
+                let Some(slot) = self.blocked[usize::from(proven)].pop_front() else {
+                    break;
+                };
+                if let Some(hook) = self.hooks[slot as usize].as_mut() {
+                    hook.blocked = false;
+                    self.serve(slot, lengths, now);
+                }
             }
         }
         for _ in 0..self.touched.len() {
@@ -324,6 +327,8 @@ impl Scheduler {
                 pending: known.books.open + waiting,
                 open_batches: hook.map_or(0, |hook| hook.open.len() as u64),
                 in_flight: hook.map_or(0, |hook| hook.in_flight),
+                window: hook.map_or(0, |hook| hook.window.places(hook.pace.in_flight)),
+                not_kept: hook.map(|hook| hook.not_kept).unwrap_or_default(),
                 activity: Activity {
                     last_successful_ms: known.last_success_ms,
                     last_failure_ms: known.last_failure_ms,
@@ -353,9 +358,15 @@ impl Scheduler {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.flights.len() < self.settings.attempts
-            && self.flight_bytes < self.settings.attempt_bytes
+    /// Whether one more attempt may begin. A quarter of what all share is kept for webhooks whose
+    /// last attempt was a success: receivers that take and never answer can't use up all of it.
+    fn has_room(&self, proven: bool) -> bool {
+        let (attempts, bytes) = (self.settings.attempts, self.settings.attempt_bytes);
+        let (attempts, bytes) = match proven {
+            true => (attempts, bytes),
+            false => (attempts - attempts / 4, bytes - bytes / 4),
+        };
+        self.flights.len() < attempts && self.flight_bytes < bytes
     }
 
     /// Does for one webhook what can be done now.
@@ -370,11 +381,12 @@ impl Scheduler {
             if next == Next::Nothing {
                 break;
             }
-            if !self.has_room() {
+            let proven = hook.is_proven();
+            if !self.has_room(proven) {
                 if let Some(hook) = self.hooks[slot as usize].as_mut()
                     && !std::mem::replace(&mut hook.blocked, true)
                 {
-                    self.blocked.push_back(slot);
+                    self.blocked[usize::from(proven)].push_back(slot);
                 }
                 break;
             }

@@ -104,6 +104,55 @@ fn attempts_of_all_webhooks_together_are_limited_and_who_waits_is_served_in_turn
     );
 }
 
+/// Receivers that take a batch and never answer must not keep those waiting that do.
+#[test]
+fn a_quarter_of_the_attempts_is_kept_for_webhooks_that_succeeded_last() {
+    let mut world = World::with(Settings {
+        attempts: 8,
+        ..settings()
+    });
+    let of = |n: u8| move |attempt: &Attempt| attempt.webhook == hook(n);
+    world.put(1, 1, pace(), wants(&[1]));
+    world.push(&[1]);
+    world.answer_all(200);
+    for n in 2..=9 {
+        world.put(n, 1, pace(), wants(&[2]));
+    }
+    world.push(&[2; 400]);
+    // Six of eight, though each would take four.
+    assert_eq!(world.flying.len(), 6);
+    assert_eq!(world.flying.iter().filter(|a| of(1)(a)).count(), 0);
+    world.push(&[1]);
+    assert_eq!(world.flying.iter().filter(|a| of(1)(a)).count(), 1);
+    // Once it fails, it queues up like the others.
+    let own = world
+        .flying
+        .iter()
+        .find(|a| of(1)(a))
+        .cloned()
+        .expect("there");
+    world.answer(&own, 503);
+    world.push(&[1]);
+    assert_eq!(world.flying.len(), 6);
+}
+
+#[test]
+fn a_receiver_that_is_too_busy_gets_fewer_batches_at_once() {
+    let mut world = World::one(Pace {
+        in_flight: 8,
+        ..pace()
+    });
+    world.push(&[1; 3000]);
+    assert_eq!(world.flying.len(), 4, "what every webhook begins with");
+    for _ in 0..20 {
+        world.answer_all(200);
+    }
+    assert_eq!(world.flying.len(), 8, "it bears more");
+    let busy = world.flying[0].clone();
+    world.answer(&busy, 429);
+    assert_eq!(world.books(1).window, 4);
+}
+
 #[test]
 fn a_batch_takes_only_what_its_webhook_wants() {
     let mut world = World::one(pace());

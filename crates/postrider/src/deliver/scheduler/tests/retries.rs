@@ -127,7 +127,7 @@ fn first_attempts_are_not_starved_by_retries() {
     });
     // Three failing batches and a success between them, so that the target is not down.
     world.push(&[1; 4]);
-    for (attempt, status) in world.flying.clone().iter().zip([503, 503, 503, 200]) {
+    for (attempt, status) in world.flying.clone().iter().zip([500, 500, 500, 200]) {
         world.answer(attempt, status);
     }
     world.pass(S(30));
