@@ -3,6 +3,15 @@
 //! One thread, `postrider-deliver`, owns every webhook, cursor, batch and the journal, so nothing
 //! here is locked. What it decides is decided by a state machine without socket, disk or clock.
 
+/// What fuzz targets call.
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzzing {
+    pub fn retry_after(value: &str, now_ms: u64) -> Option<std::time::Duration> {
+        super::retry::retry_after(value, now_ms)
+    }
+}
+
 mod backlog;
 mod body;
 mod endpoint;
