@@ -1,0 +1,337 @@
+//! Ten good receivers alone, then the same beside a thousand hostile ones: what the good ones' latency
+//! and the engine's memory make of it.
+//!
+//! `cargo bench -p postrider-bench --bench hostile`; `SECONDS` (20), `HOSTILE` (1000) and `RATE` (500
+//! events a second) change it. Every event goes to every webhook. Latency is from the push to the last
+//! byte of the POST that holds the event. The hostile receivers are a process of their own, so that
+//! memory is that of the engine, the producer and the good receivers.
+
+use postrider::engine::{Engine, PushOptions};
+use postrider::event::{Field, FieldName, Value, types};
+use postrider::webhook::WebhookSpec;
+use postrider_bench::event;
+use postrider_bench::figures::{cpu_time, machine, percentile};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// In the environment of the process that plays the hostile receivers.
+const ROLE: &str = "POSTRIDER_BENCH_HOSTILE";
+const GOOD: usize = 10;
+/// The batch id of test POSTs: even a hostile receiver passes these.
+const TEST_BATCH: &str = "77c2b630-d712-11e4-9642-efc2723b99c1";
+
+fn main() {
+    raise_descriptor_limit();
+    if std::env::var_os(ROLE).is_some() {
+        return hostile::serve();
+    }
+    let test = std::env::args().any(|arg| arg == "--test");
+    let number = |name, or, quick| {
+        let set = std::env::var(name).ok().and_then(|v| v.parse().ok());
+        if test { quick } else { set.unwrap_or(or) }
+    };
+    let (seconds, count) = (number("SECONDS", 20, 1), number("HOSTILE", 1000, 9));
+    let rate = number("RATE", 500, 100);
+    println!("{}", machine());
+    println!("{GOOD} good webhooks, {rate} events/s to each, {seconds} s");
+    let alone = measure(seconds, rate, 0);
+    alone.report("alone");
+    let beside = measure(seconds, rate, count);
+    beside.report(&format!("beside {count} hostile"));
+    let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
+    println!(
+        "p50 {:.2} times, p99 {:.2} times as long; memory grew by {:.1} MB while they were served",
+        ratio(beside.p50, alone.p50),
+        ratio(beside.p99, alone.p99),
+        beside.grown_kib as f64 / 1024.0
+    );
+}
+
+struct Figures {
+    p50: u64,
+    p99: u64,
+    max: u64,
+    memory_kib: u64,
+    /// From a quarter of the time to the end.
+    grown_kib: i64,
+    cpu: Duration,
+}
+
+impl Figures {
+    fn report(&self, what: &str) {
+        println!(
+            "{what:24} p50 {:8.2} ms  p99 {:8.2} ms  max {:8.2} ms  memory {:6.1} MB  CPU {:5.2} s",
+            self.p50 as f64 / 1e6,
+            self.p99 as f64 / 1e6,
+            self.max as f64 / 1e6,
+            self.memory_kib as f64 / 1024.0,
+            self.cpu.as_secs_f64(),
+        );
+    }
+}
+
+fn measure(seconds: u64, rate: u64, hostile: u64) -> Figures {
+    let events = seconds * rate;
+    let pushed: Arc<Vec<AtomicU64>> = Arc::new((0..events).map(|_| AtomicU64::new(0)).collect());
+    let began = Instant::now();
+    let latencies = Arc::new(Mutex::new(Vec::with_capacity(events as usize * GOOD)));
+    let dir = tempfile::tempdir().expect("a directory");
+    let engine = Engine::builder()
+        .data_dir(dir.path())
+        .set("http.allow_target", "127.0.0.0/8")
+        .and_then(|b| b.set("events.unknown_fields", "true"))
+        .expect("settings")
+        .start()
+        .expect("an engine");
+    let create = |name: String, target: String, linger: u32| {
+        let mut spec = WebhookSpec::new(&name, &target, ["delivery"]);
+        spec.limits.linger_ms = Some(linger);
+        engine.create_webhook(spec).expect("passes its test")
+    };
+    for n in 0..GOOD {
+        let port = good_receiver(began, &pushed, &latencies);
+        create(format!("good {n}"), format!("http://127.0.0.1:{port}/"), 0);
+    }
+    let mut process = (hostile > 0).then(hostile::start);
+    if let Some((_, port)) = &process {
+        for n in 0..hostile {
+            create(
+                format!("hostile {n}"),
+                format!("http://127.0.0.1:{port}/{n}"),
+                1000,
+            );
+        }
+    }
+
+    let fields = event::fields();
+    let (cpu, start) = (cpu_time(), Instant::now());
+    let mut memory_then = 0;
+    for n in 0..events {
+        let due = start + Duration::from_nanos(n * 1_000_000_000 / rate);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if n == events / 4 {
+            memory_then = memory_kib();
+        }
+        let mut fields = fields.clone();
+        fields.push(Field {
+            name: FieldName::Name("x_seq"),
+            value: Value::Int(n as i64),
+        });
+        pushed[n as usize].store(began.elapsed().as_nanos() as u64, Ordering::Release);
+        engine
+            .push_fields(types::DELIVERY, &fields, PushOptions::default())
+            .expect("push");
+    }
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while latencies.lock().expect("whole").len() < events as usize * GOOD {
+        assert!(
+            Instant::now() < give_up,
+            "the good receivers did not get everything"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (cpu, memory) = (cpu_time() - cpu, memory_kib());
+    let stats = engine.stats();
+    assert!(stats.balanced(), "{stats:?}");
+    drop(engine.close(Duration::ZERO));
+    if let Some((child, _)) = &mut process {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let mut all = std::mem::take(&mut *latencies.lock().expect("whole"));
+    all.sort_unstable();
+    Figures {
+        p50: percentile(&all, 0.5),
+        p99: percentile(&all, 0.99),
+        max: all.last().copied().unwrap_or(0),
+        memory_kib: memory,
+        grown_kib: memory as i64 - memory_then as i64,
+        cpu,
+    }
+}
+
+/// Answers 200 to everything and notes when each event arrived. Ends with the process.
+fn good_receiver(
+    began: Instant,
+    pushed: &Arc<Vec<AtomicU64>>,
+    latencies: &Arc<Mutex<Vec<u64>>>,
+) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let (pushed, latencies) = (Arc::clone(pushed), Arc::clone(latencies));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (pushed, latencies) = (Arc::clone(&pushed), Arc::clone(&latencies));
+            std::thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                let (mut body, mut mine) = (Vec::new(), Vec::new());
+                while let Some(head) = read_head(&mut stream) {
+                    body.resize(head.length, 0);
+                    if stream.read_exact(&mut body).is_err() {
+                        return;
+                    }
+                    let now = began.elapsed().as_nanos() as u64;
+                    let text = std::str::from_utf8(&body).expect("JSON");
+                    for rest in text.split("\"x_seq\":").skip(1) {
+                        let end = rest.find(|c: char| !c.is_ascii_digit()).expect("more");
+                        let n: usize = rest[..end].parse().expect("a number");
+                        mine.push(now - pushed[n].load(Ordering::Acquire));
+                    }
+                    latencies.lock().expect("whole").append(&mut mine);
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                    if stream.get_mut().write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+struct Head {
+    path: String,
+    length: usize,
+    is_test: bool,
+}
+
+fn read_head(stream: &mut impl BufRead) -> Option<Head> {
+    let mut line = String::new();
+    stream.read_line(&mut line).ok().filter(|n| *n > 0)?;
+    let mut head = Head {
+        path: line.split(' ').nth(1)?.to_owned(),
+        length: 0,
+        is_test: false,
+    };
+    loop {
+        line.clear();
+        stream.read_line(&mut line).ok().filter(|n| *n > 0)?;
+        if line == "\r\n" {
+            return Some(head);
+        }
+        head.is_test |= line.contains(TEST_BATCH);
+        if let Some(length) = line.strip_prefix("Content-Length: ") {
+            head.length = length.trim().parse().ok()?;
+        }
+    }
+}
+
+/// Anonymous and shared resident memory, as the design counts it.
+fn memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+    let field = |name| {
+        let line = status.lines().find_map(|l| l.strip_prefix(name));
+        let number = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+        number.unwrap_or(0)
+    };
+    field("RssAnon:") + field("RssShmem:")
+}
+
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+mod hostile {
+    use super::*;
+
+    /// Starts the process; its port.
+    pub(super) fn start() -> (Child, u16) {
+        let program = std::env::current_exe().expect("this program");
+        let mut child = Command::new(program)
+            .env(ROLE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut line).expect("its port");
+        (child, line.trim().parse().expect("a port"))
+    }
+
+    pub(super) fn serve() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        println!("{}", listener.local_addr().expect("bound").port());
+        // Ends with whoever started it.
+        std::thread::spawn(|| {
+            let _ = std::io::stdin().read(&mut [0]);
+            std::process::exit(0);
+        });
+        for stream in listener.incoming().flatten() {
+            let thread = std::thread::Builder::new().stack_size(64 << 10);
+            let _ = thread.spawn(move || answer(stream));
+        }
+    }
+
+    /// Each path has its own way to misbehave.
+    fn answer(stream: TcpStream) {
+        let mut stream = BufReader::new(stream);
+        while let Some(head) = read_head(&mut stream) {
+            let way = head.path[1..].parse::<u64>().unwrap_or(0) % 9;
+            if head.is_test {
+                let _ = stream.read_exact(&mut vec![0; head.length]);
+                let fine = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                if stream.get_mut().write_all(fine).is_err() {
+                    return;
+                }
+                continue;
+            }
+            // Way 7 never reads, way 6 answers without having read.
+            if way < 6 || way == 8 {
+                let mut body = std::io::Read::by_ref(&mut stream).take(head.length as u64);
+                let _ = std::io::copy(&mut body, &mut std::io::sink());
+            }
+            let _ = misbehave(way, stream.get_mut());
+            return;
+        }
+    }
+
+    fn misbehave(way: u64, out: &mut TcpStream) -> std::io::Result<()> {
+        let reset =
+            |out: &TcpStream| rustix::net::sockopt::set_socket_linger(out, Some(Duration::ZERO));
+        match way {
+            0 => {
+                out.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+                loop {
+                    out.write_all(&[b'x'; 4096])?;
+                }
+            }
+            1 => {
+                out.write_all(b"HTTP/1.1 200 OK\r\n")?;
+                loop {
+                    out.write_all(b"X-More: and more and more\r\n")?;
+                }
+            }
+            2 => loop {
+                out.write_all(b"H")?;
+                std::thread::sleep(Duration::from_secs(1));
+            },
+            3 => {
+                out.write_all(b"HTTP/1.1 20")?;
+                Ok(reset(out)?)
+            }
+            4 | 7 => {
+                std::thread::sleep(Duration::from_secs(3600));
+                Ok(())
+            }
+            5 => out.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n"),
+            6 => {
+                out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+                Ok(reset(out)?)
+            }
+            _ => out.write_all(
+                b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            ),
+        }
+    }
+}
