@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each arrow carries a batch, not an event. Modules depend on each other in one direction:
-//! `event ← queue ← log ← route ← deliver ← engine`; `http` knows nothing of events.
+//! `event ← queue ← log ← route ← deliver ← engine`; `http` knows nothing of events, `filter` of nothing else.
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -35,6 +35,8 @@ pub mod auth;
 pub mod deliver;
 #[cfg(feature = "engine")]
 pub mod engine;
+#[cfg(feature = "engine")]
+pub mod filter;
 #[cfg(feature = "engine")]
 pub mod http;
 #[cfg(feature = "engine")]

@@ -189,6 +189,13 @@ impl Builder {
                 .map(|(path, _)| Client::prepared(path, schema.clone())),
         );
         let (webhooks, former) = (store.webhooks()?, store.former()?);
+        let filters = super::filters::host(super::filters::HostParts {
+            schema: schema.clone(),
+            clock: clock.clone(),
+            say: Arc::new(say),
+            data_dir: dir.as_deref(),
+        });
+        super::filters::restore(&filters, &store)?;
 
         let shared = Arc::new(Shared {
             born: fork::generation(),
@@ -214,6 +221,7 @@ impl Builder {
             inbox_changed: AtomicBool::new(taker.is_some()),
             inbox_stats: Mutex::default(),
             counters: Counters::default(),
+            filters,
             changes: Mutex::default(),
             config,
         });

@@ -46,6 +46,9 @@ pub enum OpenError {
     /// The inbox can't be made or read.
     #[error("inbox: {0}")]
     Inbox(#[from] crate::inbox::InboxError),
+    /// A filter of the chain can't be loaded: put it right, or take it out of the chain.
+    #[error(transparent)]
+    Filter(crate::filter::FilterError),
     /// The HTTP client can't start (certificates, descriptors).
     #[error("HTTP client: {0}")]
     Http(String),

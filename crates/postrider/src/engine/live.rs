@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// What filters get to end in, at least.
+const FILTERS_END: Duration = Duration::from_secs(1);
+
 pub(crate) struct Live {
     /// How it was opened, for a restart.
     pub(super) builder: Builder,
@@ -92,10 +95,12 @@ impl Live {
             shared.abandon.store(true, Ordering::Release);
             shared.queue.wake();
         }
+        // The writer may be waiting for a filter; each has its deadline.
         if let Some(deliverer) = shared.deliverer.get() {
             let _ = deliverer.stop(left());
         }
         join(ends.writer);
+        shared.filters.close(left().max(FILTERS_END));
         shared.syncs.stop();
         join(ends.sync);
         join(ends.watcher);

@@ -2,6 +2,7 @@
 //! bytes, times in seconds.
 
 use super::{Engine, Stats};
+use crate::filter::{FilterStatus, State};
 use crate::http::NoReuse;
 use std::fmt::Write;
 
@@ -10,6 +11,7 @@ impl Engine {
     pub fn metrics(&self) -> String {
         let mut text = Text::default();
         text.stats(&self.stats());
+        text.filters(&self.filters());
         text.0
     }
 }
@@ -171,6 +173,81 @@ impl Text {
             self.one(name, "gauge", help, value);
         }
         self.books(stats);
+    }
+
+    /// What became of events before the log, by filter: those are in no webhook's books.
+    fn filters(&mut self, filters: &[FilterStatus]) {
+        type Figure = fn(&FilterStatus) -> u64;
+        let figures: [(&str, &str, &str, Figure); 9] = [
+            (
+                "postrider_filter_running",
+                "gauge",
+                "1 while the filter is called; 0 while its policy speaks for it.",
+                |f| u64::from(f.state == State::Running),
+            ),
+            (
+                "postrider_filter_events_total",
+                "counter",
+                "Events selected for the filter.",
+                |f| f.stats.events,
+            ),
+            (
+                "postrider_filter_changed_total",
+                "counter",
+                "Events that it changed.",
+                |f| f.stats.changed,
+            ),
+            (
+                "postrider_filter_emitted_total",
+                "counter",
+                "Events that it added.",
+                |f| f.stats.emitted,
+            ),
+            (
+                "postrider_filter_passed_total",
+                "counter",
+                "Events that went on as they were, because it failed.",
+                |f| f.stats.passed,
+            ),
+            (
+                "postrider_filter_held_total",
+                "counter",
+                "Events that were held, because it failed.",
+                |f| f.stats.held,
+            ),
+            (
+                "postrider_filter_calls_total",
+                "counter",
+                "Batches that it was given.",
+                |f| f.stats.calls,
+            ),
+            (
+                "postrider_filter_failed_calls_total",
+                "counter",
+                "Calls that failed, were too slow or did not return.",
+                |f| f.stats.failed_calls,
+            ),
+            (
+                "postrider_filter_nanoseconds_total",
+                "counter",
+                "Time in its calls.",
+                |f| f.stats.time_ns,
+            ),
+        ];
+        for (name, kind, help, value) in figures {
+            self.head(name, kind, help);
+            for filter in filters {
+                self.labelled(name, &[("filter", &filter.spec.name)], value(filter));
+            }
+        }
+        let name = "postrider_filter_dropped_total";
+        self.head(name, "counter", "Events that a filter dropped, by reason.");
+        for filter in filters {
+            for (reason, &events) in &filter.stats.dropped {
+                let labels = [("filter", &*filter.spec.name), ("reason", reason)];
+                self.labelled(name, &labels, events);
+            }
+        }
     }
 
     /// accepted = delivered + dead + dropped + pending, for every webhook.

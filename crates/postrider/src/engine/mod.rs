@@ -16,6 +16,7 @@
 mod builder;
 mod child;
 mod error;
+mod filters;
 mod live;
 mod lock;
 mod metrics;

@@ -4,6 +4,7 @@ use super::sync::SyncCalls;
 use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::event::{Schema, WantedSet};
+use crate::filter::Filters;
 use crate::inbox::TakerStats;
 use crate::log::Log;
 use crate::queue::{FullPolicy, Queue, Watermark};
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) inbox_changed: AtomicBool,
     pub(crate) inbox_stats: Mutex<TakerStats>,
     pub(crate) counters: Counters,
+    pub(crate) filters: Filters,
     /// Held while a webhook is changed: read, patched and stored as one step.
     pub(crate) changes: Mutex<()>,
 }

@@ -51,8 +51,12 @@ impl Writer {
             let drained = self
                 .drain
                 .drain(share, |entry, text| frame.push(entry, text));
+            let queued = frame.len();
             let positions = self.take_inbox(&mut frame);
             let idle = frame.is_empty() && positions.is_empty();
+            if !self.filter(&mut frame, queued) {
+                break;
+            }
             if !idle && !self.append(&mut frame, positions) {
                 break;
             }
@@ -95,7 +99,7 @@ impl Writer {
     }
 
     /// Appends until it succeeds; false when the log is poisoned or the engine's close ran out of time.
-    fn append(&mut self, frame: &mut FrameBuilder, positions: Vec<(u64, u64)>) -> bool {
+    pub(super) fn append(&mut self, frame: &mut FrameBuilder, positions: Vec<(u64, u64)>) -> bool {
         let mut complained = false;
         loop {
             match self.log.append(frame) {

@@ -30,11 +30,15 @@ pub struct Entry {
     pub subaccount: u32,
     /// The event type's id in the catalogue, or that of a custom type.
     pub type_id: u16,
-    /// Reserved for held and filtered events; zero in version 1.
+    /// [`Entry::HELD`]; other bits are zero in version 1.
     pub flags: u16,
 }
 
 impl Entry {
+    /// Flag of an event that a filter failed and that waits to be released: kept as it came, under
+    /// [`TypeId::IN_TEXT`](super::TypeId::IN_TEXT), which no webhook can select.
+    pub const HELD: u16 = 1;
+
     /// The 24 bytes of the layout above.
     #[inline]
     pub fn to_bytes(&self) -> [u8; ENTRY_BYTES] {

@@ -65,6 +65,23 @@ impl FrameBuilder {
         true
     }
 
+    /// What was taken: each event with its text, without separator.
+    pub fn events(&mut self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        let mut text = &self.filler.room()[..self.text];
+        self.table.iter().map(move |entry| {
+            let (own, rest) = text.split_at(entry.len as usize);
+            text = &rest[SEPARATOR.len()..];
+            (entry, own)
+        })
+    }
+
+    /// Empties the frame; gives the inbox positions that it named.
+    pub fn restart(&mut self) -> Vec<(u64, u64)> {
+        let positions = std::mem::take(&mut self.positions);
+        self.clear();
+        positions
+    }
+
     /// Says that the log has, with this frame, what an inbox file had up to `position`. `false`, with nothing
     /// taken, when the frame already names as many files as it can: 4,096.
     pub fn inbox_position(&mut self, file_id: u64, position: u64) -> bool {

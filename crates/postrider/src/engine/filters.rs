@@ -1,0 +1,242 @@
+//! Filters between queue and log, and what an operator does with them.
+//!
+//! A frame whose events no filter selects is left as it is, and so is one that the filters leave alone.
+
+use super::shared::{Logger, Severity, Shared};
+use super::writer::Writer;
+use super::{Engine, OpenError};
+use crate::event::{Entry, TypeId};
+use crate::filter::{Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Say};
+use crate::log::FrameBuilder;
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+/// Where the store keeps the chain: a JSON array of filters, in order.
+const STORED: &str = "filters";
+/// Where copies of shared objects go when there is no data directory.
+const NO_DATA_DIR: &str = "/tmp";
+
+impl Engine {
+    /// The filters in their order, and how they stand.
+    pub fn filters(&self) -> Vec<FilterStatus> {
+        match self.is_child() {
+            true => Vec::new(),
+            false => self.shared().filters.status(),
+        }
+    }
+
+    /// Replaces the whole chain, and keeps it for the next start. It sees the next batch; filters whose line is as it was
+    /// go on as they are.
+    ///
+    /// # Errors
+    /// What is wrong with the first filter that is refused; then the chain is as it was.
+    pub fn set_filters(&self, specs: Vec<FilterSpec>) -> Result<(), FilterError> {
+        self.change_filters(None, |all| {
+            *all = specs;
+            Ok(())
+        })
+    }
+
+    /// Adds a filter at the end of the chain, or replaces the one of its name where that is.
+    ///
+    /// # Errors
+    /// As for [`set_filters`](Self::set_filters), and so for all that follow.
+    pub fn put_filter(&self, spec: FilterSpec) -> Result<(), FilterError> {
+        self.change_filters(None, |all| {
+            match all.iter_mut().find(|known| known.name == spec.name) {
+                Some(known) => *known = spec,
+                None => all.push(spec),
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes a filter out of the chain.
+    pub fn remove_filter(&self, name: &str) -> Result<(), FilterError> {
+        self.change_filters(None, |all| {
+            let at = place(all, name)?;
+            all.remove(at);
+            Ok(())
+        })
+    }
+
+    /// Takes a filter out of force, or puts it in force again, with a fresh instance.
+    pub fn enable_filter(&self, name: &str, enabled: bool) -> Result<(), FilterError> {
+        self.change_filters(enabled.then_some(name), |all| {
+            let at = place(all, name)?;
+            all[at].enabled = enabled;
+            Ok(())
+        })
+    }
+
+    /// Moves a filter to a place in the chain, counted from 0; past the end is the end.
+    pub fn move_filter(&self, name: &str, to: usize) -> Result<(), FilterError> {
+        self.change_filters(None, |all| {
+            let at = place(all, name)?;
+            let spec = all.remove(at);
+            all.insert(to.min(all.len()), spec);
+            Ok(())
+        })
+    }
+
+    /// Loads a filter's file anew: the new instance takes over between two batches.
+    pub fn reload_filter(&self, name: &str) -> Result<(), FilterError> {
+        self.change_filters(Some(name), |all| place(all, name).map(|_| ()))
+    }
+
+    fn change_filters(
+        &self,
+        reload: Option<&str>,
+        change: impl FnOnce(&mut Vec<FilterSpec>) -> Result<(), FilterError>,
+    ) -> Result<(), FilterError> {
+        if self.is_child() {
+            return Err(FilterError::Stopped);
+        }
+        let shared = self.shared();
+        let _one_at_a_time = shared
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = shared.filters.specs();
+        let mut specs = before.clone();
+        change(&mut specs)?;
+        shared.filters.set(specs.clone(), reload)?;
+        let json = serde_json::to_vec(&specs).map_err(|e| FilterError::Store(e.to_string()))?;
+        if let Err(e) = shared.store.set_meta(STORED, &json) {
+            shared.filters.set(before, None)?;
+            return Err(FilterError::Store(e.to_string()));
+        }
+        Ok(())
+    }
+}
+
+fn place(all: &[FilterSpec], name: &str) -> Result<usize, FilterError> {
+    let at = all.iter().position(|spec| spec.name == name);
+    at.ok_or_else(|| FilterError::NotFound(name.to_owned()))
+}
+
+/// The host, still without filters.
+pub(super) fn host(parts: HostParts<'_>) -> Filters {
+    let logger = parts.say;
+    let say: Say = Arc::new(move |severity, line| {
+        logger(
+            match severity {
+                postrider_filter::Severity::Error => Severity::Error,
+                postrider_filter::Severity::Warning => Severity::Warning,
+                postrider_filter::Severity::Info => Severity::Info,
+            },
+            line,
+        );
+    });
+    Filters::new(Parts {
+        schema: parts.schema,
+        clock: parts.clock,
+        say,
+        dir: match parts.data_dir {
+            Some(dir) => dir.join("filters"),
+            None => PathBuf::from(NO_DATA_DIR),
+        },
+    })
+}
+
+/// What the host is made of.
+pub(super) struct HostParts<'a> {
+    pub(super) schema: Arc<crate::event::Schema>,
+    pub(super) clock: Arc<dyn crate::time::Clock>,
+    pub(super) say: Logger,
+    pub(super) data_dir: Option<&'a Path>,
+}
+
+/// Puts the chain in force that the store remembers. An engine whose filters cannot be loaded does not start: what they
+/// were to keep from going out would go out.
+pub(super) fn restore(filters: &Filters, store: &Store) -> Result<(), OpenError> {
+    let Some(json) = store.meta(STORED)? else {
+        return Ok(());
+    };
+    let specs = serde_json::from_slice(&json)
+        .map_err(|e| OpenError::Filter(FilterError::Store(e.to_string())))?;
+    filters.set(specs, None).map_err(OpenError::Filter)
+}
+
+impl Writer {
+    /// Takes the frame's events through the filters. The first `queued` of them come from the queue, which takes nothing
+    /// unchecked. False when the log can no longer be written.
+    pub(super) fn filter(&mut self, frame: &mut FrameBuilder, queued: u32) -> bool {
+        let shared: Arc<Shared> = self.shared.clone();
+        if !shared.filters.is_active() || frame.is_empty() {
+            return true;
+        }
+        let chain = shared.filters.now();
+        let mut batch = Batch::default();
+        let mut selected = vec![false; frame.len() as usize];
+        for (i, (entry, text)) in frame.events().enumerate() {
+            if chain.selects(entry) {
+                selected[i] = true;
+                batch.push(entry, text, (i as u32) < queued);
+            }
+        }
+        if batch.is_empty() {
+            return true;
+        }
+        let batch = shared.filters.run(&chain, batch);
+        !batch.is_touched() || self.refill(frame, &selected, &batch)
+    }
+
+    /// Fills the frame anew with what the filters left. What they added may be more than a frame takes: then the first
+    /// are appended here, and the inbox positions go with the last.
+    fn refill(&mut self, frame: &mut FrameBuilder, selected: &[bool], batch: &Batch) -> bool {
+        let came: Vec<(Entry, Vec<u8>)> = frame
+            .events()
+            .map(|(entry, text)| (*entry, text.to_vec()))
+            .collect();
+        let positions = frame.restart();
+        let mut scratch = Vec::new();
+        let mut at = 0..batch.pushed();
+        for ((entry, text), &selected) in came.iter().zip(selected) {
+            let put = match selected.then(|| at.next()).flatten() {
+                Some(i) => self.put(frame, batch, i, &mut scratch),
+                None => {
+                    scratch.clear();
+                    scratch.extend_from_slice(text);
+                    scratch.extend_from_slice(crate::event::SEPARATOR);
+                    self.push_or_append(frame, entry, &scratch)
+                }
+            };
+            if !put {
+                return false;
+            }
+        }
+        if !(batch.pushed()..batch.len()).all(|i| self.put(frame, batch, i, &mut scratch)) {
+            return false;
+        }
+        for (file, position) in positions {
+            frame.inbox_position(file, position);
+        }
+        true
+    }
+
+    fn put(
+        &mut self,
+        frame: &mut FrameBuilder,
+        batch: &Batch,
+        i: usize,
+        scratch: &mut Vec<u8>,
+    ) -> bool {
+        let mut entry = *batch.entry(i);
+        match batch.fate(i) {
+            Fate::Dropped => return true,
+            Fate::Live => {}
+            Fate::Held => {
+                entry.flags |= Entry::HELD;
+                // A type that no webhook can select.
+                entry.type_id = TypeId::IN_TEXT.0;
+            }
+        }
+        self.push_or_append(frame, &entry, batch.text_and_separator(i, scratch))
+    }
+
+    fn push_or_append(&mut self, frame: &mut FrameBuilder, entry: &Entry, text: &[u8]) -> bool {
+        frame.push(entry, text) || (self.append(frame, Vec::new()) && frame.push(entry, text))
+    }
+}

@@ -1,0 +1,47 @@
+//! The host of filters: shared objects that see each batch between queue and log.
+//!
+//! ```text
+//!  writer ──batch──▶ worker thread: filter ─▶ filter ─▶ filter ──batch──▶ writer ─▶ log
+//!     └─ waits, with a deadline for each filter ─┘
+//! ```
+//!
+//! The idea in three rules:
+//!
+//! - **Foreign code sees borrowed memory and changes nothing.** A filter's calls are noted in its
+//!   `turn`, and what they add up to is applied to the batch after it has returned, event by event. So of
+//!   an event that failed nothing stays, and of a call that never returns neither.
+//! - **A call that never returns is abandoned with its thread.** The batch is shared with that thread for as long as
+//!   the call lasts; the writer takes it from there, a new worker goes on behind the lost filter.
+//! - **Failure has one way out: the filter's policy.** A refused change, a strange verdict, a tripped breaker, a
+//!   lost filter: the events concerned go on as they were, or are held.
+//!
+//! A set of filters is immutable; a change makes a new one beside it, which the writer finds at its next batch.
+//! Nothing is ever unloaded. The contract is `include/postrider_filter.h`, in Rust `postrider_filter::abi`.
+
+mod batch;
+mod breaker;
+mod chain;
+mod error;
+mod filters;
+mod host;
+mod instance;
+mod load;
+mod members;
+mod runner;
+mod selection;
+mod sheet;
+mod spec;
+mod stage;
+mod stats;
+mod trial;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, Fate};
+pub use error::{FilterError, LoadError, Problem};
+pub use filters::{Filters, InForce, Parts, Say};
+pub use spec::{FilterSpec, OnFailure};
+pub use stats::{FilterStats, FilterStatus, State};
+pub use trial::{About, Report, Trial, Verdict};

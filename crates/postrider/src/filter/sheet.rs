@@ -1,0 +1,505 @@
+//! What a filter asked for in one call, noted and checked at once, applied later.
+
+use super::batch::Batch;
+use super::host::{HostSide, Key};
+use super::members::{self, Member};
+use crate::event::{Encoder, Entry, EventError, Field, FieldName, MAX_TEXT, TypeId, Value, fields};
+use crate::time::UnixMillis;
+use postrider_filter::abi::{self, Status};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The longest reason or tag, in bytes.
+const MAX_REASON: usize = 64;
+/// Events that a call may add, whatever its batch.
+const FREE_EMITS: usize = 64;
+/// Fields that say what an event is, not what is said of it.
+const FIXED: [u16; 3] = [fields::TYPE.0, fields::EVENT_ID.0, fields::TIMESTAMP.0];
+
+/// What is to become of an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wish {
+    #[default]
+    Pass,
+    Drop(Box<str>),
+    /// It failed, and why.
+    Fail(Box<str>),
+}
+
+/// A change of one field; of several, the last counts.
+#[derive(Debug)]
+struct Edit {
+    field: u32,
+    key: Key,
+    /// `,"name":value`, and where the value begins; none: the field goes away.
+    member: Option<(Box<[u8]>, usize)>,
+}
+
+impl Edit {
+    fn value(&self) -> Option<&[u8]> {
+        self.member.as_ref().map(|(text, at)| &text[*at..])
+    }
+}
+
+/// One event in the filter's hands.
+#[derive(Debug, Default)]
+struct Work {
+    /// Its members, once looked for.
+    members: Option<Range<usize>>,
+    edits: Vec<Edit>,
+    subaccount: Option<u32>,
+    wish: Wish,
+}
+
+/// What a filter asked for in one call.
+pub(super) struct Sheet {
+    pub(super) host: Arc<HostSide>,
+    pub(super) views: Vec<abi::Event>,
+    works: Vec<Work>,
+    members: Vec<Member>,
+    /// Texts that had to be unescaped; borrowed by the filter until the call ends.
+    unescaped: Vec<Box<str>>,
+    emitted: Vec<(Entry, Box<[u8]>)>,
+    /// An emit was refused, with this status.
+    refused_emit: Option<Status>,
+    encoder: Encoder,
+    tags: u32,
+    now_ms: UnixMillis,
+}
+
+/// What a call came to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Events that changed.
+    pub(super) changed: u64,
+    /// Events that it dropped: the index in the batch, and why.
+    pub(super) dropped: Vec<(u32, Box<str>)>,
+    /// Events that failed: the index in the batch, and why.
+    pub(super) failed: Vec<(u32, Box<str>)>,
+    /// Events that it added.
+    pub(super) emitted: u64,
+}
+
+impl Sheet {
+    pub(super) fn new(host: Arc<HostSide>) -> Sheet {
+        Sheet {
+            tags: host.number("x_tags"),
+            host,
+            views: Vec::new(),
+            works: Vec::new(),
+            members: Vec::new(),
+            unescaped: Vec::new(),
+            emitted: Vec::new(),
+            refused_emit: None,
+            encoder: Encoder::new(),
+            now_ms: 0,
+        }
+    }
+
+    /// A clean sheet for the events `picked` from a batch, which outlives the call.
+    pub(super) fn begin(&mut self, batch: &Batch, picked: &[u32], now_ms: UnixMillis) {
+        self.members.clear();
+        self.unescaped.clear();
+        self.emitted.clear();
+        self.refused_emit = None;
+        self.now_ms = now_ms;
+        self.views.clear();
+        self.views.extend(picked.iter().map(|&i| {
+            let entry = batch.entry(i as usize);
+            let text = batch.text(i as usize);
+            abi::Event {
+                json: text.as_ptr().cast(),
+                time_ms: entry.time_ms as i64,
+                length: text.len() as u32,
+                r#type: u32::from(entry.type_id),
+                subaccount: entry.subaccount,
+                reserved: [0; 3],
+            }
+        }));
+        self.works.clear();
+        self.works.resize_with(picked.len(), Work::default);
+    }
+
+    /// Why the call failed as a whole, if a refusal made it so.
+    pub(super) fn refusal(&self) -> Option<Status> {
+        self.refused_emit
+    }
+
+    /// Does to the batch what the filter asked for. `picked` as in `begin`; failed events are left alone.
+    pub(super) fn apply(&mut self, batch: &mut Batch, picked: &[u32]) -> Outcome {
+        let mut outcome = Outcome::default();
+        for (work, &i) in self.works.iter_mut().zip(picked) {
+            match std::mem::take(&mut work.wish) {
+                Wish::Fail(why) => outcome.failed.push((i, why)),
+                Wish::Drop(reason) => {
+                    batch.drop_event(i as usize);
+                    outcome.dropped.push((i, reason));
+                }
+                Wish::Pass if work.edits.is_empty() => {}
+                Wish::Pass => {
+                    let members = work.members.clone().unwrap_or_default();
+                    let members = &self.members[members];
+                    let subaccount = work
+                        .subaccount
+                        .unwrap_or(batch.entry(i as usize).subaccount);
+                    batch.replace(i as usize, subaccount, |text, out| {
+                        render(text, members, &work.edits, out);
+                    });
+                    outcome.changed += 1;
+                }
+            }
+        }
+        for (entry, text) in self.emitted.drain(..) {
+            batch.add(entry, &text);
+            outcome.emitted += 1;
+        }
+        outcome
+    }
+
+    // What the filter may call, event by index.
+
+    pub(super) fn get(&mut self, index: u32, field: u32) -> Result<Option<abi::Value>, Status> {
+        self.find_members(index)?;
+        let work = &self.works[index as usize];
+        if let Some(edit) = work.edits.iter().rev().find(|edit| edit.field == field) {
+            return match edit.value() {
+                Some(value) => read(value, &mut self.unescaped).map(Some),
+                None => Ok(None),
+            };
+        }
+        let text = text_of(&self.views[index as usize]);
+        let members = &self.members[work.members.clone().unwrap_or_default()];
+        let found = match u16::try_from(field) {
+            Ok(0) => return Err(abi::E_FIELD),
+            Ok(id) => members.iter().find(|m| m.id == id),
+            Err(_) => {
+                let key = self.host.key(field).ok_or(abi::E_FIELD)?;
+                find_named(members, text, &key)
+            }
+        };
+        match found {
+            Some(member) => read(member.value(text), &mut self.unescaped).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn set(&mut self, index: u32, field: u32, value: Value<'_>) -> Result<(), Status> {
+        self.change(index, |sheet| sheet.try_set(index, field, value))
+    }
+
+    pub(super) fn remove(&mut self, index: u32, field: u32) -> Result<(), Status> {
+        self.change(index, |sheet| {
+            let key = sheet.changeable(field)?;
+            sheet.find_members(index)?;
+            let work = &mut sheet.works[index as usize];
+            if field == u32::from(fields::SUBACCOUNT_ID.0) {
+                work.subaccount = Some(0);
+            }
+            work.edits.push(Edit {
+                field,
+                key,
+                member: None,
+            });
+            Ok(())
+        })
+    }
+
+    pub(super) fn tag(&mut self, index: u32, tag: &[u8]) -> Result<(), Status> {
+        self.change(index, |sheet| {
+            let tag = short(tag)?;
+            let tags = sheet.tags;
+            let before = sheet.get(index, tags)?;
+            let mut all: Vec<serde_json::Value> = match &before {
+                // SAFETY: `get` gave it, and says by its kind that it is text.
+                Some(value) if value.kind == abi::JSON => unsafe {
+                    let text = value.r#as.text.cast::<u8>();
+                    let text = std::slice::from_raw_parts(text, value.length as usize);
+                    serde_json::from_slice(text).unwrap_or_default()
+                },
+                _ => Vec::new(),
+            };
+            if all.iter().any(|known| known == tag) {
+                return Ok(());
+            }
+            all.push(tag.into());
+            let all = serde_json::Value::from(all).to_string();
+            sheet.try_set(index, tags, Value::Json(&all))
+        })
+    }
+
+    pub(super) fn drop_event(&mut self, index: u32, reason: &[u8]) -> Result<(), Status> {
+        self.change(index, |sheet| {
+            let wish = Wish::Drop(short(reason)?.into());
+            let work = &mut sheet.works[index as usize];
+            if !matches!(work.wish, Wish::Fail(_)) {
+                work.wish = wish;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn fail(&mut self, index: u32, why: &[u8]) -> Result<(), Status> {
+        let work = self.works.get_mut(index as usize).ok_or(abi::E_INDEX)?;
+        let why = String::from_utf8_lossy(&why[..why.len().min(256)]);
+        work.wish = Wish::Fail(why.into());
+        Ok(())
+    }
+
+    pub(super) fn emit(&mut self, ty: u32, object: &[u8]) -> Result<(), Status> {
+        let added = self.try_emit(ty, object);
+        if let Err(status) = added {
+            self.refused_emit.get_or_insert(status);
+        }
+        added
+    }
+
+    fn try_emit(&mut self, ty: u32, object: &[u8]) -> Result<(), Status> {
+        if self.emitted.len() >= FREE_EMITS + 2 * self.views.len() {
+            return Err(abi::E_LIMIT);
+        }
+        let ty = TypeId(u16::try_from(ty).map_err(|_| abi::E_TYPE)?);
+        let encoded = self
+            .encoder
+            .json(&self.host.schema, ty, object, self.now_ms);
+        let encoded = encoded.map_err(|e| status_of(&e))?;
+        self.emitted.push((encoded.entry, encoded.text.into()));
+        Ok(())
+    }
+
+    /// Runs a change of one event; where it is refused, the event fails.
+    fn change(
+        &mut self,
+        index: u32,
+        change: impl FnOnce(&mut Sheet) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        if index as usize >= self.works.len() {
+            return Err(abi::E_INDEX);
+        }
+        let changed = change(self);
+        if let Err(status) = changed {
+            self.fail(
+                index,
+                format!("a change was refused with status {status}").as_bytes(),
+            )?;
+        }
+        changed
+    }
+
+    fn changeable(&self, field: u32) -> Result<Key, Status> {
+        match FIXED.iter().any(|&fixed| u32::from(fixed) == field) || field == 0 {
+            true => Err(abi::E_FIELD),
+            false => self.host.key(field).ok_or(abi::E_FIELD),
+        }
+    }
+
+    /// Checks the value as a push does, by encoding it alone, and notes the member that comes of it.
+    fn try_set(&mut self, index: u32, field: u32, value: Value<'_>) -> Result<(), Status> {
+        let key = self.changeable(field)?;
+        self.find_members(index)?;
+        let ty = TypeId(self.views[index as usize].r#type as u16);
+        let given = [
+            Field {
+                name: FieldName::Id(fields::EVENT_ID),
+                value: Value::Str("0"),
+            },
+            Field {
+                name: FieldName::Id(fields::TIMESTAMP),
+                value: Value::Str("0"),
+            },
+            Field {
+                name: key.field(),
+                value,
+            },
+        ];
+        let encoded = self.encoder.typed(&self.host.schema, ty, &given, 0);
+        let encoded = encoded.map_err(|e| status_of(&e))?;
+        let at = self.members.len();
+        let Some(range) = members::find(encoded.text, &mut self.members) else {
+            return Err(abi::E_VALUE);
+        };
+        let alone = self.members[range.end - 1];
+        self.members.truncate(at);
+        let whole: Box<[u8]> = alone.whole(encoded.text).into();
+        let value_at = whole.len() - alone.value(encoded.text).len();
+        let subaccount = encoded.entry.subaccount;
+
+        let text = text_of(&self.views[index as usize]);
+        let work = &mut self.works[index as usize];
+        let members = &self.members[work.members.clone().unwrap_or_default()];
+        work.edits.push(Edit {
+            field,
+            key,
+            member: Some((whole, value_at)),
+        });
+        if !fits(text, members, &work.edits) {
+            work.edits.pop();
+            return Err(abi::E_LIMIT);
+        }
+        if field == u32::from(fields::SUBACCOUNT_ID.0) {
+            work.subaccount = Some(subaccount);
+        }
+        Ok(())
+    }
+
+    /// Finds the event's members, once; one that cannot be read fails.
+    fn find_members(&mut self, index: u32) -> Result<(), Status> {
+        let Some(work) = self.works.get_mut(index as usize) else {
+            return Err(abi::E_INDEX);
+        };
+        if work.members.is_some() {
+            return Ok(());
+        }
+        let text = text_of(&self.views[index as usize]);
+        match members::find(text, &mut self.members) {
+            Some(range) => {
+                work.members = Some(range);
+                Ok(())
+            }
+            None => {
+                work.wish = Wish::Fail("its text cannot be read".into());
+                Err(abi::E_EVENT)
+            }
+        }
+    }
+}
+
+fn text_of<'a>(view: &abi::Event) -> &'a [u8] {
+    // SAFETY: `begin` took it from the batch, which outlives the call.
+    unsafe { std::slice::from_raw_parts(view.json.cast(), view.length as usize) }
+}
+
+/// Whether a member is the field `key`.
+fn is(member: &Member, text: &[u8], key: &Key) -> bool {
+    match key {
+        Key::Known(id) => member.id == id.0,
+        Key::Named(name) if member.id == 0 => {
+            let raw = member.name(text);
+            raw == name.as_bytes()
+                || (raw.contains(&b'\\')
+                    && serde_json::from_slice::<String>(&[b"\"", raw, b"\""].concat())
+                        .is_ok_and(|decoded| decoded == **name))
+        }
+        Key::Named(_) => false,
+    }
+}
+
+fn find_named<'m>(members: &'m [Member], text: &[u8], key: &Key) -> Option<&'m Member> {
+    members.iter().find(|member| is(member, text, key))
+}
+
+/// The last change of each field, in the order in which fields were first changed.
+fn last_changes(edits: &[Edit]) -> impl Iterator<Item = &Edit> {
+    let first = |i: usize| edits[..i].iter().all(|e| e.field != edits[i].field);
+    let last = move |e: &Edit| edits.iter().rev().find(|l| l.field == e.field);
+    (0..edits.len())
+        .filter(move |&i| first(i))
+        .filter_map(move |i| last(&edits[i]))
+}
+
+/// Whether the event with these changes is within the limits of a push.
+fn fits(text: &[u8], members: &[Member], edits: &[Edit]) -> bool {
+    let (mut bytes, mut fields) = (text.len(), members.len());
+    for edit in last_changes(edits) {
+        if let Some(before) = find_named(members, text, &edit.key) {
+            bytes -= before.whole(text).len();
+            fields -= 1;
+        }
+        if let Some((member, _)) = &edit.member {
+            bytes += member.len();
+            fields += 1;
+        }
+    }
+    bytes <= MAX_TEXT && fields <= members::MOST
+}
+
+/// Writes the event with its changes: in place where the field was there, else at the end.
+fn render(text: &[u8], members: &[Member], edits: &[Edit], out: &mut Vec<u8>) {
+    let Some((head, tail)) = members::envelope(text, members) else {
+        out.extend_from_slice(text);
+        return;
+    };
+    let changes: Vec<&Edit> = last_changes(edits).collect();
+    out.extend_from_slice(head);
+    let put = |out: &mut Vec<u8>, edit: &Edit| {
+        if let Some((member, _)) = &edit.member {
+            out.extend_from_slice(member);
+        }
+    };
+    for member in &members[1..] {
+        match changes.iter().find(|edit| is(member, text, &edit.key)) {
+            Some(edit) => put(out, edit),
+            None => out.extend_from_slice(member.whole(text)),
+        }
+    }
+    for edit in changes {
+        if find_named(members, text, &edit.key).is_none() {
+            put(out, edit);
+        }
+    }
+    out.extend_from_slice(tail);
+}
+
+/// A JSON value as the filter gets it.
+fn read(json: &[u8], unescaped: &mut Vec<Box<str>>) -> Result<abi::Value, Status> {
+    let of_text = |text: &[u8], kind| abi::Value {
+        r#as: abi::As {
+            text: text.as_ptr().cast(),
+        },
+        kind,
+        length: text.len() as u32,
+    };
+    let of_int = |integer, kind| abi::Value {
+        r#as: abi::As { integer },
+        kind,
+        length: 0,
+    };
+    Ok(match json.first().ok_or(abi::E_EVENT)? {
+        b'"' if memchr::memchr(b'\\', json).is_none() => {
+            of_text(&json[1..json.len() - 1], abi::STRING)
+        }
+        b'"' => {
+            let text: Box<str> = serde_json::from_slice(json).map_err(|_| abi::E_EVENT)?;
+            let value = of_text(text.as_bytes(), abi::STRING);
+            unescaped.push(text);
+            value
+        }
+        b't' => of_int(1, abi::BOOL),
+        b'f' => of_int(0, abi::BOOL),
+        b'-' | b'0'..=b'9' => {
+            let text = str::from_utf8(json).map_err(|_| abi::E_EVENT)?;
+            match text.parse() {
+                Ok(integer) => of_int(integer, abi::INT),
+                Err(_) => abi::Value {
+                    r#as: abi::As {
+                        number: text.parse().map_err(|_| abi::E_EVENT)?,
+                    },
+                    kind: abi::DOUBLE,
+                    length: 0,
+                },
+            }
+        }
+        _ => of_text(json, abi::JSON),
+    })
+}
+
+/// A reason or a tag.
+fn short(text: &[u8]) -> Result<&str, Status> {
+    match str::from_utf8(text) {
+        Ok(text) if (1..=MAX_REASON).contains(&text.len()) => Ok(text),
+        Ok(_) => Err(abi::E_LIMIT),
+        Err(_) => Err(abi::E_VALUE),
+    }
+}
+
+fn status_of(error: &EventError) -> Status {
+    use EventError::{
+        FieldName, TooDeep, TooLarge, TooManyFields, UnknownField, UnknownFieldId, UnknownType,
+        UnknownTypeId,
+    };
+    match error {
+        TooDeep { .. } | TooLarge { .. } | TooManyFields { .. } => abi::E_LIMIT,
+        UnknownType { .. } | UnknownTypeId { .. } => abi::E_TYPE,
+        UnknownField { .. } | UnknownFieldId { .. } | FieldName { .. } => abi::E_FIELD,
+        _ => abi::E_VALUE,
+    }
+}
