@@ -5,6 +5,7 @@ pub mod capi;
 pub mod cc;
 pub mod certs;
 pub mod exim;
+pub mod filters;
 pub mod packages;
 pub mod poster;
 pub mod receiver;

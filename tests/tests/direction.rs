@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "webhook",
         &["auth", "config", "event", "http", "store", "time"],
     ),
+    ("filter", &["event", "time"]),
     ("store", &["fork", "fs", "time", "webhook"]),
     ("http", &["allow", "time"]),
     ("route", &["event", "log", "time", "webhook"]),

@@ -1,0 +1,3 @@
+/* Without fault. */
+#include "good.h"
+GOOD_REST

@@ -1,0 +1,4 @@
+/* Without process(). */
+#define PROCESS NULL
+#include "good.h"
+GOOD_REST

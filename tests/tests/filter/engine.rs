@@ -1,0 +1,178 @@
+//! Filters in an engine: what receivers get, what the books say, and what is there after a restart.
+
+use postrider::engine::{Engine, Level};
+use postrider::event::{Event, types};
+use postrider::filter::{FilterSpec, State};
+use postrider::webhook::WebhookSpec;
+use postrider_tests::filters::Modules;
+use postrider_tests::receiver::Receiver;
+use std::path::Path;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn engine(dir: &Path) -> Result<Engine, postrider::engine::OpenError> {
+    let builder = Engine::builder().data_dir(dir);
+    let builder = builder.set("http.allow_target", "127.0.0.0/8").unwrap();
+    let builder = builder.set("queue.bytes", "16 MiB").unwrap();
+    builder.set("batch.linger_ms", "0").unwrap().start()
+}
+
+fn push(engine: &Engine, fields: &[(&str, &str)]) {
+    let mut event = Event::new(types::DELIVERY);
+    for (name, value) in fields {
+        event = event.str(*name, value);
+    }
+    engine.push(&event).unwrap();
+    engine.flush(Level::Written, MINUTE).unwrap();
+}
+
+#[test]
+fn what_filters_drop_or_hold_is_not_delivered_and_the_books_balance() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let (dir, receiver) = (tempfile::tempdir().unwrap(), Receiver::ok());
+    let open = engine(dir.path()).unwrap();
+    let url = receiver.url("/");
+    let spec = WebhookSpec::new("all", &url, ["delivery"]);
+    let webhook = open.create_webhook(spec).unwrap().id;
+    open.set_filters(vec![modules.spec("closed"), modules.spec("traces")])
+        .unwrap();
+
+    push(&open, &[("x_n", "1")]);
+    push(&open, &[("x_drop", "1")]);
+    push(&open, &[("x_provoke", "1")]);
+    push(&open, &[("x_n", "2")]);
+    let events = receiver.wait_events(2);
+    let seen: Vec<&str> = events
+        .iter()
+        .map(|e| e["msys"]["message_event"]["x_n"].as_str().unwrap())
+        .collect();
+    assert_eq!(seen, ["1", "2"]);
+    assert!(
+        events
+            .iter()
+            .all(|e| e["msys"]["message_event"]["x_trace"] == "?")
+    );
+
+    let stats = open.stats();
+    assert!(stats.balanced(), "{stats:?}");
+    assert_eq!(stats.books.webhooks[&webhook].accepted, 2);
+    assert_eq!(
+        stats.log.events, 3,
+        "the held event is in the log, the dropped one is not"
+    );
+    let closed = &open.filters()[0];
+    assert_eq!(closed.stats.dropped["told to"], 1);
+    assert_eq!(closed.stats.held, 1);
+    let metrics = open.metrics();
+    for line in [
+        r#"postrider_filter_events_total{filter="closed"} 4"#,
+        r#"postrider_filter_dropped_total{filter="closed",reason="told to"} 1"#,
+        r#"postrider_filter_held_total{filter="closed"} 1"#,
+        r#"postrider_filter_running{filter="traces"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line}\n{metrics}");
+    }
+    open.close(MINUTE).unwrap();
+}
+
+#[test]
+fn the_chain_is_kept_and_an_engine_without_its_filters_does_not_start() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let open = engine(dir.path()).unwrap();
+    open.put_filter(modules.spec("good")).unwrap();
+    open.put_filter(modules.spec("traces")).unwrap();
+    open.move_filter("traces", 0).unwrap();
+    open.put_filter(FilterSpec {
+        enabled: false,
+        ..modules.spec("open")
+    })
+    .unwrap();
+    assert_eq!(
+        open.remove_filter("none").unwrap_err().to_string(),
+        "no filter is named none"
+    );
+    let names = |engine: &Engine| -> Vec<(String, State)> {
+        engine
+            .filters()
+            .into_iter()
+            .map(|f| (f.spec.name, f.state))
+            .collect()
+    };
+    let expected = [
+        ("traces".to_owned(), State::Running),
+        ("good".to_owned(), State::Running),
+        ("open".to_owned(), State::Off),
+    ];
+    assert_eq!(names(&open), expected);
+    open.close(MINUTE).unwrap();
+
+    let again = engine(dir.path()).unwrap();
+    assert_eq!(names(&again), expected);
+    again.enable_filter("open", true).unwrap();
+    again.remove_filter("traces").unwrap();
+    again.reload_filter("good").unwrap();
+    again.close(MINUTE).unwrap();
+
+    std::fs::remove_file(modules.dir().join("good.so")).unwrap();
+    let error = engine(dir.path()).err().unwrap().to_string();
+    assert!(
+        error.starts_with("filter good: ") && error.contains("cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_filter_that_never_returns_does_not_keep_an_engine_from_closing() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let open = engine(dir.path()).unwrap();
+    let spec = FilterSpec {
+        timeout_ms: 100,
+        ..modules.spec("never_returns")
+    };
+    open.set_filters(vec![spec]).unwrap();
+    // Wanted, so that it is taken at all.
+    let receiver = Receiver::ok();
+    open.create_webhook(WebhookSpec::new("all", &receiver.url("/"), ["delivery"]))
+        .unwrap();
+    push(&open, &[("x_provoke", "1")]);
+    assert_eq!(open.filters()[0].state, State::Lost);
+    open.close(MINUTE).unwrap();
+}
+
+/// More than a frame takes: 1 MiB.
+#[test]
+fn events_that_grow_past_a_frame_are_all_written() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let (dir, receiver) = (tempfile::tempdir().unwrap(), Receiver::ok());
+    let open = engine(dir.path()).unwrap();
+    open.create_webhook(WebhookSpec::new("all", &receiver.url("/"), ["delivery"]))
+        .unwrap();
+    open.set_filters(vec![modules.spec("emits"), modules.spec("traces")])
+        .unwrap();
+    // Each event brings another, so the writer's full frames come out of the filters with more than fits.
+    let text = "t".repeat(1000);
+    let event = Event::new(types::DELIVERY).str("x_provoke", &text);
+    for _ in 0..5000 {
+        open.push(&event).unwrap();
+    }
+    open.flush(Level::Written, MINUTE).unwrap();
+    let events = receiver.wait_events(10_000);
+    let added = events
+        .iter()
+        .filter(|e| e["msys"]["message_event"]["x_added"] == true)
+        .count();
+    assert_eq!((events.len(), added), (10_000, 5000));
+    assert!(open.stats().balanced());
+    open.close(MINUTE).unwrap();
+}
