@@ -41,6 +41,8 @@ Examples:
     Webhook(WebhookArgs),
     /// Create, list and revoke API keys
     Key(KeyArgs),
+    /// Check a filter
+    Filter(FilterArgs),
     /// Receive webhooks: to try things out, and for tests
     #[command(after_help = "\
 Rules: 'WHEN: ACTION', the first that matches decides.
@@ -271,6 +273,31 @@ pub(crate) enum KeyCommand {
         id: String,
         #[command(flatten)]
         reach: Reach,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FilterArgs {
+    #[command(subcommand)]
+    pub(crate) command: FilterCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum FilterCommand {
+    /// Try a filter without an engine: loading, every event type, extreme and random events, cost, what stays
+    #[command(after_help = "\
+A filter that hangs or crashes does so here, in the step whose name was printed last.
+
+Examples:
+  postrider filter check ./no_tests.so
+  postrider filter check ./libredact.so --config '{\"fields\":{\"rcpt_to\":\"mask\"}}'")]
+    Check {
+        /// The shared object
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Its configuration, a JSON object
+        #[arg(long, value_name = "JSON")]
+        config: Option<String>,
     },
 }
 

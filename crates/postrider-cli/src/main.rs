@@ -6,6 +6,7 @@
 mod api;
 mod cli;
 mod error;
+mod filter;
 mod key;
 mod push;
 mod receive;
@@ -34,6 +35,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Push(args) => push::run(&args),
         Command::Webhook(args) => webhook::run(args),
         Command::Key(args) => key::run(args),
+        Command::Filter(args) => filter::run(args),
         Command::Receive(args) => receive::run(args).map_err(CliError::environment),
         Command::Stats(args) => {
             let client = api::Client::of(&args)?;
