@@ -1,10 +1,11 @@
 //! The binary `postrider`, run as a person runs it.
 
 use crate::cc::cargo;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The binary, built if it is not current.
 pub fn binary() -> &'static Path {
@@ -35,6 +36,33 @@ pub fn postrider(args: &[&str]) -> Command {
 /// Runs a command of the binary to its end.
 pub fn run(args: &[&str]) -> Output {
     postrider(args).output().expect("the binary runs")
+}
+
+/// Runs `postrider push` with these lines.
+pub fn push(data: &str, lines: &[u8]) -> Output {
+    let mut child = postrider(&["push", "--data", data])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("push runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    // It may end without reading: where there is no inbox, for one.
+    let _ = input.write_all(lines);
+    drop(input);
+    child.wait_with_output().expect("push ends")
+}
+
+/// Asks until there is an answer; panics after a minute.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "no {what} after a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Standard output and standard error of a finished command, for an assertion's text.
@@ -125,7 +153,7 @@ impl Served {
         args.extend(["--allow-target", "127.0.0.0/8"]);
         args.extend(more);
         let mut process = Background::start(&args);
-        let line = process.wait_for("listens on http://");
+        let line = process.wait_for("listens on http");
         let url = line
             .split_once("listens on ")
             .expect("the address")

@@ -1,25 +1,10 @@
 //! The binary's commands, and what they say to bad input.
 
-use postrider_tests::binary::{Background, Served, postrider, run, told};
+use postrider_tests::binary::{Background, Served, push, run, told};
 use postrider_tests::receiver::Receiver;
 use serde_json::Value;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Output, Stdio};
-
-fn push(data: &str, lines: &[u8]) -> Output {
-    let mut child = postrider(&["push", "--data", data])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("push runs");
-    let mut input = child.stdin.take().expect("a pipe");
-    // It may end without reading: where there is no inbox, for one.
-    let _ = input.write_all(lines);
-    drop(input);
-    child.wait_with_output().expect("push ends")
-}
+use std::process::Output;
 
 fn create(served: &Served, more: &[&str]) -> Output {
     let mut args = vec!["webhook", "create", "--data", served.data_arg()];

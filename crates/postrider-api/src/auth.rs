@@ -6,16 +6,42 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postrider::store::{Grant, Grants, Store};
 use postrider::webhook::{Subaccounts, Webhook};
+use std::fmt;
 
 /// The header that names the subaccount a call is for.
 const SUBACCOUNT: &str = "x-msys-subaccount";
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identity {
+    pub(crate) name: Name,
     pub(crate) grants: Grants,
     /// The one subaccount that it may act for; `None`: any.
     pub(crate) bound_to: Option<u32>,
+}
+
+/// What to call whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// Nobody in particular.
+    Nobody,
+    /// The host, or who may open its admin socket.
+    Host,
+    /// Who may open the ingest socket.
+    Ingest,
+    /// The key with this id.
+    Key(String),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Nobody => f.write_str("nobody"),
+            Name::Host => f.write_str("host"),
+            Name::Ingest => f.write_str("ingest socket"),
+            Name::Key(id) => write!(f, "key {id}"),
+        }
+    }
 }
 
 /// What a call is about: everything, or one subaccount (0: the primary account).
@@ -23,16 +49,31 @@ pub(crate) struct Identity {
 pub(crate) struct View(Option<u32>);
 
 impl Identity {
+    fn unbound(name: Name, grants: Grants) -> Identity {
+        Identity {
+            name,
+            grants,
+            bound_to: None,
+        }
+    }
+
+    /// Whoever asks for what needs no grant.
+    pub(crate) fn nobody() -> Identity {
+        Identity::unbound(Name::Nobody, Grants::default())
+    }
+
     pub(crate) fn of(
         request: &Request,
         caller: Caller,
         store: &Store,
     ) -> Result<Identity, Failure> {
-        if caller == Caller::Host {
-            return Ok(Identity {
-                grants: Grants::all(),
-                bound_to: None,
-            });
+        match caller {
+            Caller::Host => return Ok(Identity::unbound(Name::Host, Grants::all())),
+            Caller::Ingest => {
+                let grants = [Grant::IngestEvents].into_iter().collect();
+                return Ok(Identity::unbound(Name::Ingest, grants));
+            }
+            Caller::Key => {}
         }
         let presented = request.header("authorization").and_then(key_text);
         let presented = presented.ok_or(Failure::Unauthorized)?;
@@ -40,21 +81,22 @@ impl Identity {
             .authenticate(&presented)?
             .ok_or(Failure::Unauthorized)?;
         Ok(Identity {
+            name: Name::Key(key.id),
             grants: key.grants,
             bound_to: key.subaccount,
         })
     }
 
-    /// The same, if it has `grant`.
-    pub(crate) fn with(self, grant: Grant) -> Result<Identity, Failure> {
+    /// Refuses where it lacks `grant`.
+    pub(crate) fn check(&self, grant: Grant) -> Result<(), Failure> {
         match self.grants.contains(grant) {
-            true => Ok(self),
+            true => Ok(()),
             false => Err(Failure::NotGranted(grant)),
         }
     }
 
     /// What the request is about, by its header and by what the key is bound to.
-    pub(crate) fn view(self, request: &Request) -> Result<View, Failure> {
+    pub(crate) fn view(&self, request: &Request) -> Result<View, Failure> {
         let asked = match request.header(SUBACCOUNT) {
             None => None,
             Some(text) => Some(subaccount(text).ok_or(Failure::BadSubaccount)?),
@@ -67,6 +109,11 @@ impl Identity {
 }
 
 impl View {
+    /// The one subaccount; `None`: all.
+    pub(crate) fn subaccount(self) -> Option<u32> {
+        self.0
+    }
+
     /// The scope of a webhook created in it.
     pub(crate) fn scope(self) -> Subaccounts {
         match self.0 {

@@ -1,6 +1,6 @@
 //! What the API needs of an engine.
 
-use postrider::engine::Engine;
+use postrider::engine::{Engine, FlushError, Level, PushError, PushOptions, Severity};
 use postrider::event;
 use postrider::store::Store;
 use postrider::time::{Clock, SystemClock};
@@ -8,7 +8,12 @@ use postrider::webhook::{
     Activity, BatchStatus, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
 };
 use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How long a pushed event waits for room, and a batch of them for the log.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the API needs of an engine. Calls come from any thread; two updates of one webhook at a
 /// time are done one after the other.
@@ -37,6 +42,19 @@ pub trait Backend: Send + Sync {
     fn store(&self) -> &Store;
     /// Whether answers show secrets instead of a mask.
     fn echo_secrets(&self) -> bool;
+    /// Pushes an event: the text of an object of fields, or of an event in its envelope. Waits a while
+    /// where there is no room.
+    fn push_line(&self, line: &[u8]) -> Result<(), PushError>;
+    /// Returns once everything pushed before is at `level`.
+    fn flush(&self, level: Level) -> Result<(), FlushError>;
+    /// Where the audit log is; `None`: there is none.
+    fn audit_dir(&self) -> Option<&Path>;
+    /// How many requests a second each key may send; 0: any number.
+    fn requests_per_second(&self) -> u32;
+    /// Tells the host what went wrong that no answer can tell.
+    fn warn(&self, line: &str);
+    /// The engine's figures in Prometheus' text format.
+    fn metrics(&self) -> String;
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64 {
         SystemClock.now().unix_ms
@@ -111,5 +129,33 @@ impl Backend for Engine {
 
     fn echo_secrets(&self) -> bool {
         self.config().api_echo_secrets()
+    }
+
+    fn metrics(&self) -> String {
+        Engine::metrics(self)
+    }
+
+    fn push_line(&self, line: &[u8]) -> Result<(), PushError> {
+        let options = PushOptions {
+            deadline: Some(PATIENCE),
+            ..PushOptions::default()
+        };
+        Engine::push_line(self, line, options).map(drop)
+    }
+
+    fn flush(&self, level: Level) -> Result<(), FlushError> {
+        Engine::flush(self, level, PATIENCE)
+    }
+
+    fn audit_dir(&self) -> Option<&Path> {
+        self.data_dir().filter(|_| self.config().api_audit())
+    }
+
+    fn requests_per_second(&self) -> u32 {
+        self.config().api_requests_per_second()
+    }
+
+    fn warn(&self, line: &str) {
+        self.say(Severity::Warning, line);
     }
 }

@@ -8,24 +8,50 @@ use crate::view;
 use postrider::store::{Grant, StoreError};
 use postrider::webhook::{TestFailure, WebhookError};
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Why a request is not answered with a success.
 #[derive(Debug)]
 pub(crate) enum Failure {
     NoSuchPath,
-    Method { allowed: &'static str },
+    Method {
+        allowed: String,
+    },
     Unauthorized,
     NotGranted(Grant),
     BadSubaccount,
     OtherSubaccount(u32),
-    Parameter { name: &'static str, reason: String },
-    ContentType,
-    BodyTooLarge,
+    Parameter {
+        name: &'static str,
+        reason: String,
+    },
+    /// Send this one.
+    ContentType(&'static str),
+    Encoding,
+    /// The most bytes that it may have.
+    BodyTooLarge(usize),
+    TooMany(Duration),
+    Busy,
+    Malformed,
+    DuplicateBatch(Uuid),
+    /// A batch that can't be read to its end, and how many of its events were taken.
+    Batch(String, u64),
+    /// The queue is full or closed; as above.
+    NoRoom(String, u64),
+    /// The log can't be written or synced.
+    NotSafe(String),
+    /// No line of a batch was taken; an error each.
+    AllLines(Vec<Value>),
     NotUtf8,
     NotJson(String),
-    Field { field: String, reason: String },
-    Missing { field: &'static str },
+    Field {
+        field: String,
+        reason: String,
+    },
+    Missing {
+        field: &'static str,
+    },
     MoreThanOwn(Grant),
     NoSuchKey,
     Webhook(WebhookError),
@@ -58,7 +84,7 @@ impl Failure {
             }
             Failure::Method { allowed } => {
                 let message = format!("Method not allowed: this path takes {allowed}");
-                error(405, "1102", message).with("allow", allowed)
+                error(405, "1102", message).with("allow", &allowed)
             }
             Failure::NoSuchPath => error(404, "1101", "Resource could not be found"),
             Failure::NoSuchKey => error(404, "1600", "Resource could not be found"),
@@ -87,15 +113,39 @@ impl Failure {
             Failure::Parameter { name, reason } => {
                 error(400, "1200", format!("parameter '{name}' {reason}"))
             }
-            Failure::ContentType => error(
+            Failure::ContentType(wanted) => {
+                let message = format!("Unsupported media type: send Content-Type: {wanted}");
+                error(415, "1700", message)
+            }
+            Failure::Encoding => error(
                 415,
                 "1700",
-                "Unsupported media type: send Content-Type: application/json",
+                "Unsupported content encoding: send gzip, or none",
             ),
-            Failure::BodyTooLarge => {
-                let message = format!("Request body is larger than {} bytes", crate::MAX_BODY);
+            Failure::BodyTooLarge(most) => {
+                let message = format!("Request body is larger than {most} bytes");
                 error(413, "1300", message)
             }
+            Failure::TooMany(wait) => {
+                let seconds = wait.as_secs_f64().ceil().max(1.0);
+                Response::json(429, &json!({"errors": [{"message": "Too many requests"}]}))
+                    .with("retry-after", &format!("{seconds}"))
+            }
+            Failure::Busy => {
+                error(503, "1500", "Too many requests at once; try again").with("retry-after", "1")
+            }
+            Failure::Malformed => {
+                error(400, "1200", "Not a request of HTTP/1.1 that is taken here")
+            }
+            Failure::DuplicateBatch(id) => {
+                error(409, "1602", format!("resource 'batch {id}' already exists"))
+            }
+            Failure::Batch(why, taken) => counted(400, "1300", why, taken),
+            Failure::NoRoom(why, taken) => {
+                counted(503, "1500", why, taken).with("retry-after", "5")
+            }
+            Failure::NotSafe(why) => error(500, "1500", why),
+            Failure::AllLines(errors) => Response::json(422, &json!({"errors": errors})),
             Failure::NotUtf8 => error(400, "1305", "Request body is not UTF-8"),
             Failure::NotJson(e) => {
                 let message = format!("Request body parsing failed [Attached error message: {e}]");
@@ -138,6 +188,12 @@ fn test_failure(failure: &TestFailure) -> Response {
         other => error["response"] = other.response().map_or(Value::Null, view::test_post),
     }
     Response::json(400, &json!({"errors": [error]}))
+}
+
+/// Of a batch whose first events were taken: whoever sends it again has to know how many.
+fn counted(status: u16, code: &str, message: String, taken: u64) -> Response {
+    let error = json!({"message": message, "code": code, "number_succeeded": taken});
+    Response::json(status, &json!({"errors": [error]}))
 }
 
 fn error(status: u16, code: &str, message: impl Into<String>) -> Response {

@@ -1,9 +1,9 @@
 //! API keys: an extension of the contract, which has them made in its web pages.
 
 use crate::auth::Identity;
-use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::message::{Request, Response};
+use crate::message::Response;
+use crate::operation::{Answer, Body, Call, Doc, Operation};
 use crate::view;
 use crate::webhooks::json_body;
 use postrider::store::{ApiKey, Grant, Grants, NewKey};
@@ -12,13 +12,55 @@ use serde_json::Value;
 /// Bytes of a label.
 const MAX_LABEL: usize = 255;
 
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        method: "GET",
+        path: "/api/v1/keys",
+        grant: Some(Grant::Keys),
+        handle: list,
+        doc: Doc {
+            id: "listKeys",
+            summary: "All API keys, without their text",
+            extension: true,
+            query: &[],
+            body: None,
+            answer: (200, Some("Keys")),
+        },
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/keys",
+        grant: Some(Grant::Keys),
+        handle: create,
+        doc: Doc {
+            id: "createKey",
+            summary: "Make an API key; its text is shown in this answer alone",
+            extension: true,
+            query: &[],
+            body: Body::json(true, "NewKey"),
+            answer: (200, Some("CreatedKey")),
+        },
+    },
+    Operation {
+        method: "DELETE",
+        path: "/api/v1/keys/{key}",
+        grant: Some(Grant::Keys),
+        handle: revoke,
+        doc: Doc {
+            id: "revokeKey",
+            summary: "Revoke an API key",
+            extension: true,
+            query: &[],
+            body: None,
+            answer: (204, None),
+        },
+    },
+];
+
 /// Answers with the key's text: the only time that it is shown.
-pub(crate) fn create<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    who: Identity,
-) -> Result<Response, Failure> {
-    let mut new = new_key(&json_body(request)?)?;
+fn create(call: &Call<'_>) -> Answer {
+    let who = &call.who;
+    let mut new = new_key(&json_body(call.request)?)?;
     // No one can make a key that may do more than their own.
     if let Some(grant) = new.grants.iter().find(|g| !who.grants.contains(*g)) {
         return Err(Failure::MoreThanOwn(grant));
@@ -29,37 +71,36 @@ pub(crate) fn create<B: Backend + ?Sized>(
         }
         new.subaccount = Some(own);
     }
-    let (key, text) = b.store().create_key(new, b.now_ms())?;
+    let (key, text) = call
+        .backend
+        .store()
+        .create_key(new, call.backend.now_ms())?;
     let mut results = view::key(&key);
     results["key"] = text.expose().into();
     Ok(Response::results(results))
 }
 
-pub(crate) fn list<B: Backend + ?Sized>(b: &B, who: Identity) -> Result<Response, Failure> {
-    let mut keys = b.store().keys()?;
-    keys.retain(|key| is_shown(key, who));
+fn list(call: &Call<'_>) -> Answer {
+    let mut keys = call.backend.store().keys()?;
+    keys.retain(|key| is_shown(key, &call.who));
     Ok(Response::results(
         keys.iter().map(view::key).collect::<Vec<_>>(),
     ))
 }
 
-pub(crate) fn revoke<B: Backend + ?Sized>(
-    b: &B,
-    who: Identity,
-    id: &str,
-) -> Result<Response, Failure> {
-    let store = b.store();
+fn revoke(call: &Call<'_>) -> Answer {
+    let (store, id) = (call.backend.store(), call.parameter);
     let shown = store
         .keys()?
         .iter()
-        .any(|key| key.id == id && is_shown(key, who));
+        .any(|key| key.id == id && is_shown(key, &call.who));
     if !shown || !store.revoke_key(id)? {
         return Err(Failure::NoSuchKey);
     }
     Ok(Response::no_content())
 }
 
-fn is_shown(key: &ApiKey, who: Identity) -> bool {
+fn is_shown(key: &ApiKey, who: &Identity) -> bool {
     who.bound_to.is_none() || key.subaccount == who.bound_to
 }
 

@@ -4,41 +4,77 @@
 //! `postrider_api` in C calls it directly. The contract is that of SparkPost's webhooks API; where it
 //! is silent or goes further, `docs/api.md` says what holds here.
 //!
-//! A request passes: route → who asks, and may they → parameters and body → the engine → its view.
+//! A request passes: route → who asks, and may they → how often → parameters and body → the engine → its
+//! view.
 
+mod admin;
+mod audit;
 mod auth;
 mod backend;
 mod failure;
+mod health;
+mod ingest;
 mod keys;
+mod limiter;
 mod message;
+pub mod openapi;
+mod operation;
 mod query;
-mod route;
+mod samples;
 mod view;
 mod webhooks;
 
+pub use admin::{AdminSocket, SOCKET_NAME};
+pub use audit::FILE_NAME as AUDIT_LOG;
 pub use backend::Backend;
 pub use message::{Caller, Request, Response};
 
-use auth::Identity;
+use auth::{Identity, Name};
 use failure::Failure;
-use postrider::store::Grant;
+use ingest::UnderWay;
+use limiter::Limiter;
+use operation::{Call, Operation};
 use query::Query;
-use route::Route;
-use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-/// The most bytes that a request's body may have. Whoever mounts the API should stop reading there.
-pub const MAX_BODY: usize = 1 << 20;
+/// The most bytes that any request's body may have. Whoever mounts the API need not read further, and
+/// [`Api::admit`] says how much less some calls take.
+pub const MAX_BODY: usize = ingest::MAX_BATCH;
 
 /// The REST API of one engine. Calls may come from any thread.
-pub struct Api<B: ?Sized> {
-    backend: Arc<B>,
+pub struct Api {
+    backend: Arc<dyn Backend>,
+    opened: Instant,
+    limiter: Mutex<Limiter>,
+    under_way: UnderWay,
 }
 
-impl<B: Backend + ?Sized> Api<B> {
+/// The answer to a request whose body has more than `most` bytes.
+pub fn body_too_large(most: usize) -> Response {
+    Failure::BodyTooLarge(most).into_response()
+}
+
+impl Api {
     /// The API of `backend`.
-    pub fn new(backend: Arc<B>) -> Api<B> {
-        Api { backend }
+    pub fn new(backend: Arc<dyn Backend>) -> Api {
+        Api {
+            backend,
+            opened: Instant::now(),
+            limiter: Mutex::default(),
+            under_way: UnderWay::default(),
+        }
+    }
+
+    /// Judges a request by its head, before its body is read: the most bytes that its body may have.
+    ///
+    /// # Errors
+    /// The answer, where no body can change it: an unknown path, no key, no grant.
+    pub fn admit(&self, head: &Request, caller: Caller) -> Result<usize, Response> {
+        match self.find(head, caller) {
+            Ok(found) => Ok(found.operation.max_body()),
+            Err(failure) => Err(failure.into_response()),
+        }
     }
 
     /// Answers one request. It may wait on the network: create, update and validate POST to the
@@ -55,73 +91,91 @@ impl<B: Backend + ?Sized> Api<B> {
     }
 
     fn answer(&self, request: &Request, caller: Caller) -> Result<Response, Failure> {
-        let (path, query) = request.path_and_query();
-        let route = Route::of(path).ok_or(Failure::NoSuchPath)?;
-        let query = Query::of(query);
-        let method = match request.method.as_str() {
-            "HEAD" => "GET",
-            other => other,
-        };
-        if request.body.len() > MAX_BODY {
-            return Err(Failure::BodyTooLarge);
+        let Found {
+            operation,
+            parameter,
+            who,
+        } = self.find(request, caller)?;
+        if let Name::Key(id) = &who.name {
+            self.take_token(id)?;
         }
-        let backend = &*self.backend;
-        let asks = |grant| Identity::of(request, caller, backend.store())?.with(grant);
-        match (method, route) {
-            ("POST", Route::Webhooks) => {
-                webhooks::create(backend, request, asks(Grant::WebhooksModify)?)
-            }
-            ("GET", Route::Webhooks) => {
-                webhooks::list(backend, request, &query, asks(Grant::WebhooksView)?)
-            }
-            ("GET", Route::Webhook(id)) => {
-                webhooks::get(backend, request, &query, asks(Grant::WebhooksView)?, id)
-            }
-            ("PUT", Route::Webhook(id)) => {
-                webhooks::update(backend, request, asks(Grant::WebhooksModify)?, id)
-            }
-            ("DELETE", Route::Webhook(id)) => {
-                webhooks::delete(backend, request, &query, asks(Grant::WebhooksModify)?, id)
-            }
-            ("POST", Route::Validate(id)) => {
-                webhooks::validate(backend, request, asks(Grant::WebhooksModify)?, id)
-            }
-            ("GET", Route::BatchStatus(id)) => {
-                webhooks::batch_status(backend, request, &query, asks(Grant::WebhooksView)?, id)
-            }
-            ("GET", Route::Documentation) => Ok(Response::results(backend.event_documentation())),
-            ("GET", Route::Samples) => samples(backend, &query),
-            ("POST", Route::Keys) => keys::create(backend, request, asks(Grant::Keys)?),
-            ("GET", Route::Keys) => keys::list(backend, asks(Grant::Keys)?),
-            ("DELETE", Route::Key(id)) => keys::revoke(backend, asks(Grant::Keys)?, id),
-            ("GET", Route::Health) => health(backend),
-            (_, route) => Err(Failure::Method {
-                allowed: route.methods(),
-            }),
+        if request.body.len() > operation.max_body() {
+            return Err(Failure::BodyTooLarge(operation.max_body()));
         }
-    }
-}
-
-/// `events/samples?events=bounce,delivery`; every type without the parameter.
-fn samples<B: Backend + ?Sized>(backend: &B, query: &Query<'_>) -> Result<Response, Failure> {
-    let Some(list) = query.get("events").filter(|list| !list.is_empty()) else {
-        return Ok(Response::results(backend.event_samples(&|_| true)));
-    };
-    let names: Vec<&str> = list.split(',').map(str::trim).collect();
-    if let Some(unknown) = names.iter().find(|name| !backend.knows_event_type(name)) {
-        let reason = format!("names {unknown:?}, which is not an event type");
-        return Err(Failure::Parameter {
-            name: "events",
-            reason,
+        let (_, query) = request.path_and_query();
+        let name = who.name.clone();
+        let response = (operation.handle)(&Call {
+            backend: &*self.backend,
+            request,
+            query: Query::of(query),
+            parameter,
+            who,
+            under_way: &self.under_way,
         });
+        let response = response.unwrap_or_else(Failure::into_response);
+        self.audit(request, operation, &name, response.status);
+        Ok(response)
     }
-    Ok(Response::results(
-        backend.event_samples(&|name| names.contains(&name)),
-    ))
+
+    /// Route, key and grant.
+    fn find<'r>(&self, request: &'r Request, caller: Caller) -> Result<Found<'r>, Failure> {
+        let (path, _) = request.path_and_query();
+        let (operation, parameter) = operation::route(&request.method, path)?;
+        let who = match operation.grant {
+            None => Identity::nobody(),
+            Some(grant) => {
+                let who = Identity::of(request, caller, self.backend.store());
+                let who = match who {
+                    Err(Failure::Unauthorized) => {
+                        self.take_token("")?;
+                        return Err(Failure::Unauthorized);
+                    }
+                    other => other?,
+                };
+                if let Err(failure) = who.check(grant) {
+                    self.audit(request, operation, &who.name, 403);
+                    return Err(failure);
+                }
+                who
+            }
+        };
+        Ok(Found {
+            operation,
+            parameter,
+            who,
+        })
+    }
+
+    fn take_token(&self, who: &str) -> Result<(), Failure> {
+        let rate = self.backend.requests_per_second();
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = limiter.take(who, rate, self.opened.elapsed());
+        taken.map_err(Failure::TooMany)
+    }
+
+    fn audit(&self, request: &Request, operation: &Operation, by: &Name, status: u16) {
+        let Some(dir) = self.backend.audit_dir().filter(|_| operation.is_change()) else {
+            return;
+        };
+        let line = audit::Line {
+            time: view::iso(self.backend.now_ms()),
+            by: by.to_string(),
+            method: &request.method,
+            path: request.path_and_query().0,
+            status,
+            body: &request.body,
+        };
+        if let Err(e) = audit::append(dir, &line) {
+            let path = dir.join(AUDIT_LOG);
+            self.backend
+                .warn(&format!("cannot append to {}: {e}", path.display()));
+        }
+    }
 }
 
-/// Whether the engine can answer at all: its store can be read.
-fn health<B: Backend + ?Sized>(backend: &B) -> Result<Response, Failure> {
-    backend.store().meta("health")?;
-    Ok(Response::json(200, &json!({"status": "ok"})))
+/// What a request is.
+struct Found<'r> {
+    operation: &'static Operation,
+    parameter: &'r str,
+    who: Identity,
 }

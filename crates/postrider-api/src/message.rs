@@ -40,7 +40,7 @@ pub struct Response {
     pub status: u16,
     /// Names in lower case; `content-length` is left to whoever sends it.
     pub headers: Vec<(String, String)>,
-    /// The whole body: JSON, or nothing.
+    /// The whole body: JSON, the text of `/metrics`, or nothing.
     pub body: Vec<u8>,
 }
 
@@ -50,6 +50,14 @@ impl Response {
             status,
             headers: vec![("content-type".into(), "application/json".into())],
             body: body.to_string().into_bytes(),
+        }
+    }
+
+    pub(crate) fn text(media_type: &str, body: String) -> Response {
+        Response {
+            status: 200,
+            headers: vec![("content-type".into(), media_type.into())],
+            body: body.into_bytes(),
         }
     }
 
@@ -79,6 +87,8 @@ pub enum Caller {
     Key,
     /// The host itself: all grants.
     Host,
+    /// Someone whom the host lets hand events in, and nothing else: no key is asked for.
+    Ingest,
 }
 
 impl fmt::Debug for Request {

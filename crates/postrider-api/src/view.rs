@@ -227,7 +227,7 @@ pub(crate) fn key(key: &ApiKey) -> Value {
 }
 
 /// Milliseconds and `Z`, always 24 characters.
-fn iso(ms: u64) -> String {
+pub(crate) fn iso(ms: u64) -> String {
     timestamp(ms).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 

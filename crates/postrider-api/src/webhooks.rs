@@ -1,36 +1,150 @@
 //! The webhook calls.
 
-use crate::auth::{Identity, View};
-use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::message::{Request, Response};
-use crate::query::Query;
+use crate::operation::{Answer, Body, Call, Doc, Operation, Param};
 use crate::view::{self, Style};
+use postrider::store::Grant;
 use postrider::webhook::{Activity, Webhook, WebhookPatch, WebhookSpec};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// The most batches of one `batch-status` answer.
 const MAX_BATCHES: usize = 1000;
 
-type Answer = Result<Response, Failure>;
+const LIST: &str = "/api/v1/webhooks";
+const ONE: &str = "/api/v1/webhooks/{webhook}";
 
-pub(crate) fn create<B: Backend + ?Sized>(b: &B, request: &Request, who: Identity) -> Answer {
-    let scope = who.view(request)?.scope();
-    let known = |name: &str| b.knows_event_type(name);
-    let spec = WebhookSpec::from_json(&json_body(request)?, known)?.within(scope)?;
-    Ok(Response::results(view::created(&b.create_webhook(spec)?)))
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        method: "GET",
+        path: LIST,
+        grant: Some(Grant::WebhooksView),
+        handle: list,
+        doc: Doc {
+            id: "listWebhooks",
+            summary: "All webhooks",
+            extension: false,
+            query: &[TIMEZONE],
+            body: None,
+            answer: (200, Some("Webhooks")),
+        },
+    },
+    Operation {
+        method: "POST",
+        path: LIST,
+        grant: Some(Grant::WebhooksModify),
+        handle: create,
+        doc: Doc {
+            id: "createWebhook",
+            summary: "Create a webhook; its target is tested first",
+            extension: false,
+            query: &[],
+            body: Body::json(true, "NewWebhook"),
+            answer: (200, Some("ChangedWebhook")),
+        },
+    },
+    Operation {
+        method: "GET",
+        path: ONE,
+        grant: Some(Grant::WebhooksView),
+        handle: get,
+        doc: Doc {
+            id: "getWebhook",
+            summary: "One webhook",
+            extension: false,
+            query: &[TIMEZONE],
+            body: None,
+            answer: (200, Some("OneWebhook")),
+        },
+    },
+    Operation {
+        method: "PUT",
+        path: ONE,
+        grant: Some(Grant::WebhooksModify),
+        handle: update,
+        doc: Doc {
+            id: "updateWebhook",
+            summary: "Change what is named of a webhook; a changed target is tested first",
+            extension: false,
+            query: &[],
+            body: Body::json(true, "WebhookChanges"),
+            answer: (200, Some("ChangedWebhook")),
+        },
+    },
+    Operation {
+        method: "DELETE",
+        path: ONE,
+        grant: Some(Grant::WebhooksModify),
+        handle: delete,
+        doc: Doc {
+            id: "deleteWebhook",
+            summary: "Delete a webhook; batches already formed are still delivered",
+            extension: false,
+            query: &[PURGE],
+            body: None,
+            answer: (204, None),
+        },
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/webhooks/{webhook}/validate",
+        grant: Some(Grant::WebhooksModify),
+        handle: validate,
+        doc: Doc {
+            id: "validateWebhook",
+            summary: "POST a test to a webhook's target",
+            extension: false,
+            query: &[],
+            body: Body::json(false, "TestBody"),
+            answer: (200, Some("Tested")),
+        },
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/webhooks/{webhook}/batch-status",
+        grant: Some(Grant::WebhooksView),
+        handle: batch_status,
+        doc: Doc {
+            id: "webhookBatchStatus",
+            summary: "Recent batches that failed or were retried, newest first",
+            extension: false,
+            query: &[LIMIT],
+            body: None,
+            answer: (200, Some("BatchStatuses")),
+        },
+    },
+];
+
+const TIMEZONE: Param = Param {
+    name: "timezone",
+    schema: r#"{"type": "string", "default": "UTC"}"#,
+    about: "IANA name of the zone of `last_successful` and `last_failure`",
+};
+
+const LIMIT: Param = Param {
+    name: "limit",
+    schema: r#"{"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}"#,
+    about: "The most batches of the answer",
+};
+
+const PURGE: Param = Param {
+    name: "purge",
+    schema: r#"{"type": "boolean", "default": false}"#,
+    about: "Extension: drop the batches already formed too",
+};
+
+fn create(call: &Call<'_>) -> Answer {
+    let scope = call.who.view(call.request)?.scope();
+    let known = |name: &str| call.backend.knows_event_type(name);
+    let spec = WebhookSpec::from_json(&json_body(call.request)?, known)?.within(scope)?;
+    let webhook = call.backend.create_webhook(spec)?;
+    Ok(Response::results(view::created(&webhook)))
 }
 
-pub(crate) fn list<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    query: &Query<'_>,
-    who: Identity,
-) -> Answer {
-    let shown = who.view(request)?;
-    let style = style(b, query)?;
-    let mut all = b.webhooks()?;
+fn list(call: &Call<'_>) -> Answer {
+    let shown = call.who.view(call.request)?;
+    let style = style(call)?;
+    let mut all = call.backend.webhooks()?;
     all.retain(|(webhook, _)| shown.shows(webhook));
     let views = all
         .iter()
@@ -38,94 +152,70 @@ pub(crate) fn list<B: Backend + ?Sized>(
     Ok(Response::results(views.collect::<Vec<_>>()))
 }
 
-pub(crate) fn get<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    query: &Query<'_>,
-    who: Identity,
-    id: Uuid,
-) -> Answer {
-    let style = style(b, query)?;
-    let (webhook, activity) = find(b, who.view(request)?, id)?;
+fn get(call: &Call<'_>) -> Answer {
+    let style = style(call)?;
+    let (webhook, activity) = find(call)?;
     Ok(Response::results(view::single(&webhook, &activity, &style)))
 }
 
-pub(crate) fn update<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    who: Identity,
-    id: Uuid,
-) -> Answer {
-    let shown = who.view(request)?;
-    find(b, shown, id)?;
-    let patch = WebhookPatch::from_json(&json_body(request)?, |name| b.knows_event_type(name))?;
-    match (who.bound_to, &patch.scope) {
+fn update(call: &Call<'_>) -> Answer {
+    let shown = call.who.view(call.request)?;
+    let (before, _) = find(call)?;
+    let known = |name: &str| call.backend.knows_event_type(name);
+    let patch = WebhookPatch::from_json(&json_body(call.request)?, known)?;
+    match (call.who.bound_to, &patch.scope) {
         (Some(own), Some(scope)) if *scope != shown.scope() => {
             return Err(Failure::OtherSubaccount(own));
         }
         _ => {}
     }
-    Ok(Response::results(view::updated(
-        &b.update_webhook(id, patch)?,
-    )))
+    let after = call.backend.update_webhook(before.id, patch)?;
+    Ok(Response::results(view::updated(&after)))
 }
 
-pub(crate) fn delete<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    query: &Query<'_>,
-    who: Identity,
-    id: Uuid,
-) -> Answer {
-    let purge = query.flag("purge")?;
-    find(b, who.view(request)?, id)?;
-    b.delete_webhook(id, purge)?;
+fn delete(call: &Call<'_>) -> Answer {
+    let purge = call.query.flag("purge")?;
+    let (webhook, _) = find(call)?;
+    call.backend.delete_webhook(webhook.id, purge)?;
     Ok(Response::no_content())
 }
 
-pub(crate) fn validate<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    who: Identity,
-    id: Uuid,
-) -> Answer {
-    find(b, who.view(request)?, id)?;
-    let body = test_body(request)?;
-    let answer = b.validate_webhook(id, body.to_string().as_bytes())?;
+fn validate(call: &Call<'_>) -> Answer {
+    let (webhook, _) = find(call)?;
+    let body = test_body(call.request)?;
+    let answer = call
+        .backend
+        .validate_webhook(webhook.id, body.to_string().as_bytes())?;
     Ok(Response::results(json!({
         "msg": "Test POST to endpoint succeeded",
         "response": view::test_post(&answer),
     })))
 }
 
-pub(crate) fn batch_status<B: Backend + ?Sized>(
-    b: &B,
-    request: &Request,
-    query: &Query<'_>,
-    who: Identity,
-    id: Uuid,
-) -> Answer {
-    let limit = query.limit(MAX_BATCHES)?;
-    find(b, who.view(request)?, id)?;
-    let batches = b.batch_status(id, limit)?;
+fn batch_status(call: &Call<'_>) -> Answer {
+    let limit = call.query.limit(MAX_BATCHES)?;
+    let (webhook, _) = find(call)?;
+    let batches = call.backend.batch_status(webhook.id, limit)?;
     Ok(Response::results(
         batches.iter().map(view::batch).collect::<Vec<_>>(),
     ))
 }
 
-/// The webhook, if the caller may see it; one of another subaccount might as well not exist.
-fn find<B: Backend + ?Sized>(b: &B, shown: View, id: Uuid) -> Result<(Webhook, Activity), Failure> {
-    let (webhook, activity) = b.webhook(id)?;
+/// The path's webhook, if the caller may see it; one of another subaccount might as well not exist.
+pub(crate) fn find(call: &Call<'_>) -> Result<(Webhook, Activity), Failure> {
+    let shown = call.who.view(call.request)?;
+    let id = call.webhook_id()?;
+    let (webhook, activity) = call.backend.webhook(id)?;
     match shown.shows(&webhook) {
         true => Ok((webhook, activity)),
         false => Err(Failure::not_found(id)),
     }
 }
 
-fn style<B: Backend + ?Sized>(b: &B, query: &Query<'_>) -> Result<Style, Failure> {
+fn style(call: &Call<'_>) -> Result<Style, Failure> {
     Ok(Style {
-        timezone: query.timezone()?,
-        echo_secrets: b.echo_secrets(),
+        timezone: call.query.timezone()?,
+        echo_secrets: call.backend.echo_secrets(),
     })
 }
 
@@ -159,7 +249,7 @@ pub(crate) fn json_body(request: &Request) -> Result<Value, Failure> {
     if let Some(given) = request.header("content-type") {
         let media_type = given.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(Failure::ContentType);
+            return Err(Failure::ContentType("application/json"));
         }
     }
     let text = std::str::from_utf8(&request.body).map_err(|_| Failure::NotUtf8)?;

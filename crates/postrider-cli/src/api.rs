@@ -3,15 +3,16 @@
 
 use crate::cli::Reach;
 use crate::error::CliError;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The admin socket's name in the data directory.
-pub(crate) const ADMIN_SOCKET: &str = "admin.sock";
 
 /// Creating a webhook waits for the receiver, which has 10 s by default.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,7 +26,11 @@ pub(crate) struct Client {
 
 enum Way {
     Socket(PathBuf),
-    Url { authority: String, key: String },
+    Url {
+        authority: String,
+        key: String,
+        tls: Option<Box<(Arc<ClientConfig>, ServerName<'static>)>>,
+    },
 }
 
 /// An answer.
@@ -40,11 +45,19 @@ impl<T: Read + Write> Stream for T {}
 impl Client {
     pub(crate) fn of(reach: &Reach) -> Result<Client, CliError> {
         let way = match (&reach.url, &reach.key) {
-            (Some(url), Some(key)) => Way::Url {
-                authority: authority(url)?,
-                key: key.clone(),
-            },
-            _ => Way::Socket(reach.data.join(ADMIN_SOCKET)),
+            (Some(url), Some(key)) => {
+                let (tls, authority) = authority(url)?;
+                let tls = match tls {
+                    true => Some(Box::new(tls_to(&authority, reach.ca.as_deref())?)),
+                    false => None,
+                };
+                Way::Url {
+                    authority,
+                    key: key.clone(),
+                    tls,
+                }
+            }
+            _ => Way::Socket(reach.data.join(postrider_api::SOCKET_NAME)),
         };
         Ok(Client {
             way,
@@ -86,7 +99,7 @@ impl Client {
         let stream = self.connect()?;
         let (host, key) = match &self.way {
             Way::Socket(_) => ("localhost", None),
-            Way::Url { authority, key } => (authority.as_str(), Some(key.as_str())),
+            Way::Url { authority, key, .. } => (authority.as_str(), Some(key.as_str())),
         };
         exchange(stream, method, path, host, key, body)
             .map_err(|e| CliError::Unreachable(format!("{}: no complete answer: {e}", self.name())))
@@ -99,11 +112,19 @@ impl Client {
                 let _ = stream.set_read_timeout(Some(TIMEOUT));
                 Ok(Box::new(stream))
             }
-            Way::Url { authority, .. } => {
-                let stream = TcpStream::connect(authority)
-                    .map_err(|e| CliError::Unreachable(format!("http://{authority}: {e}")))?;
+            Way::Url { authority, tls, .. } => {
+                let failed = |e: &dyn std::fmt::Display| {
+                    CliError::Unreachable(format!("{}: {e}", self.name()))
+                };
+                let stream = TcpStream::connect(authority).map_err(|e| failed(&e))?;
                 let _ = stream.set_read_timeout(Some(TIMEOUT));
-                Ok(Box::new(stream))
+                let Some(tls) = tls else {
+                    return Ok(Box::new(stream));
+                };
+                let (config, name) = &**tls;
+                let session = ClientConnection::new(config.clone(), name.clone());
+                let session = session.map_err(|e| failed(&e))?;
+                Ok(Box::new(StreamOwned::new(session, stream)))
             }
         }
     }
@@ -111,7 +132,10 @@ impl Client {
     fn name(&self) -> String {
         match &self.way {
             Way::Socket(path) => path.display().to_string(),
-            Way::Url { authority, .. } => format!("http://{authority}"),
+            Way::Url { authority, tls, .. } => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                format!("{scheme}://{authority}")
+            }
         }
     }
 }
@@ -127,17 +151,14 @@ fn no_engine(socket: &Path, e: &io::Error) -> CliError {
     CliError::Unreachable(format!("{}: {why}", socket.display()))
 }
 
-/// `http://host:port`, without a path.
-fn authority(url: &str) -> Result<String, CliError> {
+/// Whether a URL wants TLS, and its host and port.
+fn authority(url: &str) -> Result<(bool, String), CliError> {
     let wrong = |why: &str| CliError::Usage(format!("--url {url}: {why}"));
-    if url.starts_with("https://") {
-        return Err(wrong(
-            "the API listens without TLS; use http:// from the same machine",
-        ));
-    }
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or_else(|| wrong("write http://HOST:PORT"))?;
+    let (tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return Err(wrong("write http://HOST:PORT or https://HOST:PORT")),
+    };
     let authority = rest.trim_end_matches('/');
     if authority.is_empty() || authority.contains(['/', '@', '?']) {
         return Err(wrong("write http://HOST:PORT, without a path"));
@@ -146,11 +167,47 @@ fn authority(url: &str) -> Result<String, CliError> {
         .rsplit(':')
         .next()
         .is_some_and(|p| p.parse::<u16>().is_ok());
+    let port = if tls { 443 } else { 80 };
     Ok(if has_port {
-        authority.to_owned()
+        (tls, authority.to_owned())
     } else {
-        format!("{authority}:80")
+        (tls, format!("{authority}:{port}"))
     })
+}
+
+/// Whom to trust, and the name that the server's certificate must have.
+fn tls_to(
+    authority: &str,
+    ca: Option<&Path>,
+) -> Result<(Arc<ClientConfig>, ServerName<'static>), CliError> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(file) => {
+            let wrong = |e: &dyn std::fmt::Display| {
+                CliError::Usage(format!("--ca {}: {e}", file.display()))
+            };
+            let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(&e))?;
+            roots.add_parsable_certificates(found.filter_map(Result::ok));
+            if roots.is_empty() {
+                return Err(wrong(&"no PEM certificate in it"));
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| CliError::Environment(e.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+        .map_err(|e| CliError::Usage(format!("--url: {host}: {e}")))?;
+    Ok((Arc::new(config), name))
 }
 
 /// One request on a connection of its own.
@@ -170,7 +227,11 @@ fn exchange(
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    match stream.read_to_end(&mut answer) {
+        // A server that closes without saying so in TLS: the length tells whether all is there.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {}
+        read => drop(read?),
+    }
     parse(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
@@ -228,11 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_a_host_and_a_port() {
+    fn a_url_is_a_scheme_a_host_and_a_port() {
         let of = |url| authority(url).map_err(|e| e.to_string());
-        assert_eq!(of("http://127.0.0.1:8025/").unwrap(), "127.0.0.1:8025");
-        assert_eq!(of("http://mail").unwrap(), "mail:80");
-        assert!(of("https://mail").unwrap_err().contains("without TLS"));
+        let plain = |text: &str| Ok((false, text.to_owned()));
+        assert_eq!(of("http://127.0.0.1:8025/"), plain("127.0.0.1:8025"));
+        assert_eq!(of("http://mail"), plain("mail:80"));
+        assert_eq!(of("https://mail"), Ok((true, "mail:443".to_owned())));
+        assert!(of("mail:8025").unwrap_err().contains("write http://"));
         assert!(
             of("http://mail/api")
                 .unwrap_err()

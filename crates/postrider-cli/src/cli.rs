@@ -88,6 +88,9 @@ pub(crate) struct ServeArgs {
     /// Let webhooks point to this range, and port if given, in spite of the target policy
     #[arg(long = "allow-target", value_name = "CIDR[:PORT]")]
     pub(crate) allow_target: Vec<String>,
+    /// Listen where other machines reach it without TLS, because a proxy before it does TLS
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Set a configuration key
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -137,6 +140,9 @@ pub(crate) struct Reach {
         hide_env_values = true
     )]
     pub(crate) key: Option<String>,
+    /// PEM file of certificate authorities to trust for an https --url, in place of the system's
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print the API's JSON
     #[arg(long)]
     pub(crate) json: bool,

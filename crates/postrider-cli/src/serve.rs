@@ -1,29 +1,35 @@
 //! `postrider serve`: an engine, and the REST API before it.
 
 mod http;
+mod listen;
+mod log;
+mod settings;
+mod tls;
+mod welcome;
 
-use crate::api::ADMIN_SOCKET;
 use crate::cli::ServeArgs;
 use crate::error::CliError;
-use crate::key::ALL_GRANTS;
+use http::Mount;
+use listen::Listener;
+use log::Format;
 use postrider::config::Config;
 use postrider::engine::{Engine, OpenError, Severity};
-use postrider_api::{Api, Caller, Request};
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use postrider_api::{AdminSocket, Api, Caller};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Tls;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-/// How long a signal leaves batches under way to end.
+/// How long a signal leaves requests and batches under way to end.
 const CLOSE: Duration = Duration::from_secs(15);
 
-/// Where the first key is kept, in the data directory.
-const KEY_FILE: &str = "api.key";
-
 pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
-    let config = config(&args)?;
+    let config = settings::read(&args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -32,62 +38,23 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), CliError> {
     runtime.block_on(serve(config, args))
 }
 
-/// Defaults, then the file, then the command line. A served engine keeps every event, for search.
-fn config(args: &ServeArgs) -> Result<Config, CliError> {
-    let mut config = Config::default();
-    let usage = |what: &str, e: &dyn std::fmt::Display| CliError::Usage(format!("{what}: {e}"));
-    config
-        .set("log.keep", "all")
-        .map_err(|e| usage("log.keep", &e))?;
-    if let Some(path) = &args.config {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| usage(&name, &e))?;
-        config.set_toml(&text).map_err(|e| usage(&name, &e))?;
-    }
-    for pair in &args.set {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| CliError::Usage(format!("--set {pair:?}: write KEY=VALUE")))?;
-        config
-            .set(key.trim(), value.trim())
-            .map_err(|e| usage("--set", &e))?;
-    }
-    if !args.allow_target.is_empty() {
-        let mut all: Vec<String> = config
-            .http_allow_target()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        all.extend_from_slice(&args.allow_target);
-        config
-            .set("http.allow_target", &all.join(","))
-            .map_err(|e| usage("--allow-target", &e))?;
-    }
-    if let Some(listen) = args.listen {
-        config
-            .set("serve.listen", &listen.to_string())
-            .map_err(|e| usage("--listen", &e))?;
-    }
-    Ok(config)
-}
-
 async fn serve(config: Config, args: ServeArgs) -> Result<(), CliError> {
+    let mut signals = Signals::new().map_err(CliError::environment)?;
     // The port first: a second `serve` fails before it touches anything.
     let listen = config.serve_listen();
-    let listener = tokio::net::TcpListener::bind(listen)
+    let listener = TcpListener::bind(listen)
         .await
         .map_err(|e| CliError::Environment(format!("cannot listen on {listen}: {e}")))?;
     let address = listener.local_addr().map_err(CliError::environment)?;
-    if !address.ip().is_loopback() {
-        eprintln!(
-            "warning: {address} is not a loopback address, and the API has no TLS of its own"
-        );
-    }
-    let admin = config.serve_admin_socket();
+    let tls = match tls::files(config.serve_tls_cert(), config.serve_tls_key())? {
+        Some((cert, key)) => Some(Arc::new(Tls::read(&cert, &key)?)),
+        None => None,
+    };
+    let log = Format::by_name(config.serve_log_format());
     let engine = Engine::builder()
         .data_dir(&args.data)
-        .config(config)
-        .logger(log)
+        .config(config.clone())
+        .logger(move |severity, line| log.say(severity, line))
         .start()
         .map_err(|e| match e {
             OpenError::Config(_) | OpenError::CustomType(_) => CliError::Usage(e.to_string()),
@@ -96,113 +63,103 @@ async fn serve(config: Config, args: ServeArgs) -> Result<(), CliError> {
     let engine = Arc::new(engine);
     let api = Arc::new(Api::new(engine.clone()));
     let data = engine.data_dir().unwrap_or(&args.data).to_owned();
-    let new_key = first_key(&engine, &api, &data)?;
+    let new_key = welcome::first_key(&engine, &api, &data)?;
 
-    let mut servers = vec![tokio::spawn(http::serve(
-        http::Listener::Tcp(listener),
-        engine.clone(),
-        api.clone(),
+    let (stop, stopped) = watch::channel(false);
+    let mut listeners = JoinSet::new();
+    let mount = Arc::new(Mount::new(api.clone()));
+    let connections = config.serve_max_connections() as usize;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let tcp = Listener::Tcp(listener, tls.clone());
+    let served = listen::serve(
+        tcp,
+        mount.clone(),
         Caller::Key,
-    ))];
-    if admin {
-        let path = data.join(ADMIN_SOCKET);
-        let listener = http::bind_admin(&path)
-            .map_err(|e| CliError::Environment(format!("cannot make {}: {e}", path.display())))?;
-        let listener = http::Listener::Unix(listener);
-        servers.push(tokio::spawn(http::serve(
-            listener,
-            engine.clone(),
-            api,
-            Caller::Host,
-        )));
+        connections,
+        stopped.clone(),
+    );
+    listeners.spawn(served);
+    let ingest = config.serve_ingest_socket();
+    if !ingest.is_empty() {
+        let listener = bind_ingest(Path::new(ingest), &data)
+            .map_err(|e| CliError::Environment(format!("cannot make {ingest}: {e}")))?;
+        let unix = Listener::Unix(listener);
+        listeners.spawn(listen::serve(
+            unix,
+            mount,
+            Caller::Ingest,
+            connections,
+            stopped,
+        ));
     }
-    welcome(&address.to_string(), &data, new_key.as_deref());
-    signal().await.map_err(CliError::environment)?;
-    eprintln!(
+    let admin = match config.admin_socket() {
+        true => Some(
+            AdminSocket::open(api, &data)
+                .map_err(|e| CliError::Environment(format!("cannot make the admin socket: {e}")))?,
+        ),
+        false => None,
+    };
+    welcome::welcome(&format!("{scheme}://{address}"), &data, new_key.as_deref());
+
+    signals.end().await;
+    let ending = format!(
         "closing: batches under way have {} s to end",
         CLOSE.as_secs()
     );
-    for server in servers {
-        server.abort();
+    log.say(Severity::Info, &ending);
+    let _ = stop.send(true);
+    let ended = async { while listeners.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(CLOSE, ended).await;
+    listeners.abort_all();
+    if !ingest.is_empty() {
+        let _ = std::fs::remove_file(ingest);
     }
-    let _ = std::fs::remove_file(data.join(ADMIN_SOCKET));
-    let closed = tokio::task::spawn_blocking(move || engine.close(CLOSE)).await;
-    match closed {
+    let closed = tokio::task::spawn_blocking(move || {
+        drop(admin);
+        engine.close(CLOSE)
+    });
+    match closed.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(CliError::Environment(e.to_string())),
         Err(e) => Err(CliError::Environment(e.to_string())),
     }
 }
 
-fn log(severity: Severity, line: &str) {
-    let level = match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
-    };
-    eprintln!("{level}: {line}");
-}
-
-/// Where there is no key yet: makes one with all grants and keeps it for the command line.
-fn first_key(engine: &Engine, api: &Api<Engine>, data: &Path) -> Result<Option<String>, CliError> {
-    let failed = |e: &dyn std::fmt::Display| CliError::Environment(format!("first API key: {e}"));
-    if !engine.store().keys().map_err(|e| failed(&e))?.is_empty() {
-        return Ok(None);
-    }
-    let body = serde_json::json!({ "label": "made by serve", "grants": ALL_GRANTS });
-    let request = Request {
-        method: "POST".to_owned(),
-        path_and_query: "/api/v1/keys".to_owned(),
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: body.to_string().into_bytes(),
-    };
-    let answer = api.handle(&request, Caller::Host);
-    let made: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let key = made["results"]["key"].as_str();
-    let key = key.ok_or_else(|| failed(&String::from_utf8_lossy(&answer.body)))?;
-    let path = data.join(KEY_FILE);
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| writeln!(file, "{key}"))
-        .map_err(|e| failed(&format!("{}: {e}", path.display())))?;
-    Ok(Some(key.to_owned()))
-}
-
-fn welcome(address: &str, data: &Path, new_key: Option<&str>) {
-    println!(
-        "Postrider {} listens on http://{address}",
-        env!("CARGO_PKG_VERSION")
-    );
-    println!("data directory: {}", data.display());
-    let file = data.join(KEY_FILE);
-    match new_key {
-        Some(key) => {
-            println!("API key (shown once, kept in {}): {key}", file.display());
+/// The socket of those who hand events in: whoever may append to the inbox may open it. One that is
+/// left from a killed process is replaced; anything else by that name is not ours to remove.
+fn bind_ingest(path: &Path, data: &Path) -> std::io::Result<UnixListener> {
+    if let Ok(there) = std::fs::symlink_metadata(path) {
+        if !there.file_type().is_socket() {
+            return Err(std::io::Error::other("it exists and is no socket"));
         }
-        None => println!("API key: the first one is in {}", file.display()),
+        std::fs::remove_file(path)?;
     }
-    let data = data.display();
-    println!(
-        "\nNext, in other terminals:
-  postrider receive                                   # a receiver on 127.0.0.1:8030 (needs --allow-target 127.0.0.0/8 here)
-  postrider webhook create --data {data} --name first --target http://127.0.0.1:8030/ --events delivery,bounce
-  echo '{{\"type\":\"delivery\",\"rcpt_to\":\"alice@example.com\"}}' | postrider push --data {data}
-  curl -H \"Authorization: $(cat {})\" http://{address}/api/v1/webhooks",
-        file.display()
-    );
-    let _ = std::io::stdout().flush();
+    let listener = UnixListener::bind(path)?;
+    if let Ok(inbox) = std::fs::metadata(data.join("inbox")) {
+        std::os::unix::fs::chown(path, None, Some(inbox.gid()))?;
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
 }
 
-async fn signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+/// The signals that end it, waited for from the start: one that comes early is not lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

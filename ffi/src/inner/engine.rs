@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use postrider::engine::{
 };
 use postrider::event::TypeId;
 use postrider::store::StoreError;
-use postrider_api::{Api, Caller, Request};
+use postrider_api::{AdminSocket, Api, Caller, Request, SOCKET_NAME};
 
 use super::client::inbox_failure;
 use super::{Answer, Question};
@@ -30,9 +30,12 @@ use crate::guard::caught;
 use crate::log::{POSTRIDER_LOG_ERROR, POSTRIDER_LOG_INFO, POSTRIDER_LOG_WARNING};
 use crate::stats::Stats;
 
-/// An engine, and the API requests that still run on it.
+/// An engine, its API, and the requests that still run on it.
 pub(crate) struct EngineSide {
     engine: Arc<Engine>,
+    api: Arc<Api>,
+    /// How the command line reaches it; locked when the engine opens and closes alone.
+    admin: Mutex<Option<AdminSocket>>,
     running: Arc<Running>,
 }
 
@@ -49,9 +52,12 @@ impl EngineSide {
             Some(config) => with_config(builder, config),
             None => builder,
         };
-        let engine = builder.start().map_err(|e| open_failure(&e))?;
+        let engine = Arc::new(builder.start().map_err(|e| open_failure(&e))?);
+        let api = Arc::new(Api::new(engine.clone()));
         Ok(EngineSide {
-            engine: Arc::new(engine),
+            admin: Mutex::new(admin_socket(&engine, &api)),
+            engine,
+            api,
             running: Arc::default(),
         })
     }
@@ -137,11 +143,11 @@ impl EngineSide {
             body: question.body,
         };
         let (answer, answers) = mpsc::sync_channel(1);
-        let engine = self.engine.clone();
+        let api = self.api.clone();
         let running = self.running.clone();
         running.started();
         let work = move || {
-            let response = caught(|| Api::new(engine).handle(&request, caller));
+            let response = caught(|| api.handle(&request, caller));
             running.ended();
             if let Ok(response) = response {
                 // Whoever asked may have freed the call.
@@ -169,6 +175,8 @@ impl EngineSide {
         match self.engine.restart_after_fork(timeout) {
             Ok(()) => {
                 self.running.forget();
+                let opened = admin_socket(&self.engine, &self.api);
+                *self.admin.lock().unwrap_or_else(PoisonError::into_inner) = opened;
                 Ok(POSTRIDER_OK)
             }
             Err(RestartError::Open(e)) => Err(open_failure(&e)),
@@ -178,6 +186,7 @@ impl EngineSide {
 
     pub(crate) fn close(self, timeout: Duration) -> Result<Status, Failure> {
         let deadline = Instant::now() + timeout;
+        drop(self.admin.into_inner());
         // In a forked child the threads that run requests are the parent's.
         if !self.engine.is_child() && !self.running.wait(deadline) {
             // What it has to say would reach a host that has let go of its logger.
@@ -192,6 +201,21 @@ impl EngineSide {
             Err(e) => Err(Failure::new(POSTRIDER_E_STOPPED, e)),
         }
     }
+}
+
+/// The admin socket of an engine with a data directory. An engine without one works all the same: its
+/// path may be too long for a socket.
+fn admin_socket(engine: &Engine, api: &Arc<Api>) -> Option<AdminSocket> {
+    let dir = engine
+        .data_dir()
+        .filter(|_| engine.config().admin_socket())?;
+    let opened = AdminSocket::open(api.clone(), dir);
+    let complain = |e: &std::io::Error| {
+        let path = dir.join(SOCKET_NAME);
+        let line = format!("cannot make {}: {e}", path.display());
+        engine.say(Severity::Warning, &line);
+    };
+    opened.inspect_err(complain).ok()
 }
 
 /// How many API requests run. An atomic, because a fork may come between any two instructions, and

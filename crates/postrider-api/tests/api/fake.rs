@@ -1,12 +1,15 @@
 //! An engine without an engine: the real store, and receivers that answer by order.
 
-use postrider::event;
+use postrider::engine::{FlushError, Level, PushError};
+use postrider::event::{self, Encoder, Schema};
 use postrider::store::{Grant, NewKey, Store};
 use postrider::webhook::{
     Activity, BatchStatus, TestFailure, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
 };
 use postrider_api::{Api, Backend, Caller, Request, Response};
 use serde_json::Value;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
@@ -22,6 +25,13 @@ pub(crate) struct Fake {
     /// Target and body of every test POST.
     pub(crate) posts: Mutex<Vec<(String, Vec<u8>)>>,
     pub(crate) purged: Mutex<Vec<bool>>,
+    /// How many events there is room for.
+    pub(crate) room: AtomicUsize,
+    pub(crate) pushed: Mutex<Vec<Value>>,
+    pub(crate) flushed: Mutex<Vec<Level>>,
+    pub(crate) audit: Option<tempfile::TempDir>,
+    /// Requests a second of each key.
+    pub(crate) rate: u32,
 }
 
 impl Fake {
@@ -39,6 +49,11 @@ impl Fake {
             receiver: Mutex::new(Ok(ok)),
             posts: Mutex::default(),
             purged: Mutex::default(),
+            room: AtomicUsize::new(usize::MAX),
+            pushed: Mutex::default(),
+            flushed: Mutex::default(),
+            audit: None,
+            rate: 0,
         }
     }
 
@@ -129,6 +144,43 @@ impl Backend for Fake {
         self.echo_secrets
     }
 
+    fn push_line(&self, line: &[u8]) -> Result<(), PushError> {
+        let left = self.room.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(PushError::Full {
+                capacity: 0,
+                policy: "wait",
+            });
+        }
+        let mut encoder = Encoder::new();
+        let encoded = encoder.line(&Schema::new(false), line, NOW_MS)?;
+        self.room.store(left - 1, Ordering::Relaxed);
+        let event = serde_json::from_slice(encoded.text).unwrap();
+        self.pushed.lock().unwrap().push(event);
+        Ok(())
+    }
+
+    fn flush(&self, level: Level) -> Result<(), FlushError> {
+        self.flushed.lock().unwrap().push(level);
+        Ok(())
+    }
+
+    fn audit_dir(&self) -> Option<&Path> {
+        self.audit.as_ref().map(|dir| dir.path())
+    }
+
+    fn requests_per_second(&self) -> u32 {
+        self.rate
+    }
+
+    fn warn(&self, line: &str) {
+        panic!("{line}");
+    }
+
+    fn metrics(&self) -> String {
+        "postrider_up 1\n".into()
+    }
+
     fn now_ms(&self) -> u64 {
         NOW_MS
     }
@@ -137,7 +189,7 @@ impl Backend for Fake {
 /// An API on a fake, and what a test asks of it.
 pub(crate) struct World {
     pub(crate) fake: Arc<Fake>,
-    pub(crate) api: Api<Fake>,
+    pub(crate) api: Api,
 }
 
 pub(crate) fn world() -> World {

@@ -3,7 +3,9 @@
 mod auth;
 mod bodies;
 mod fake;
+mod ingest;
 mod keys;
+mod limits;
 mod property;
 mod tutorial;
 mod webhooks;

@@ -43,3 +43,15 @@ fn samples_are_of_the_types_asked_for() {
 fn health_is_told() {
     assert_eq!(world().get("/healthz"), (200, json!({"status": "ok"})));
 }
+
+#[test]
+fn metrics_are_text() {
+    let response = world().send("GET", "/metrics", &[], b"", Caller::Key);
+    assert_eq!(response.status, 200);
+    assert!(
+        response.headers[0]
+            .1
+            .starts_with("text/plain; version=0.0.4")
+    );
+    assert_eq!(response.body, b"postrider_up 1\n");
+}

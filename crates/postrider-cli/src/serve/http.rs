@@ -1,115 +1,84 @@
-//! The API's listeners: bytes to a [`Request`], which is answered on a thread that may wait, and back.
+//! One HTTP request of the API: bytes to a [`Request`], which is answered on a thread that may wait,
+//! and back.
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::Response as HttpResponse;
-use axum::routing::{any, get};
-use postrider::engine::Engine;
-use postrider_api::{Api, Caller, MAX_BODY, Request, Response};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Response as HttpResponse, StatusCode};
+use postrider_api::{Api, Caller, Request, Response};
+use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::net::{TcpListener, UnixListener};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Calls answered at once; more wait. Creating a webhook holds one for as long as the receiver takes.
 const CALLS: usize = 32;
 
-pub(super) enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+type Answer = HttpResponse<Full<Bytes>>;
+
+/// The API behind the listeners.
+pub(super) struct Mount {
+    api: Arc<Api>,
+    calls: Semaphore,
 }
 
-#[derive(Clone)]
-struct Mount {
-    engine: Arc<Engine>,
-    api: Arc<Api<Engine>>,
-    caller: Caller,
-    calls: Arc<Semaphore>,
-}
-
-/// Makes the admin socket, for this user alone. One that is left from a killed process is replaced: the
-/// data directory's lock says that nobody listens on it.
-pub(super) fn bind_admin(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// Serves until its task is ended.
-pub(super) async fn serve(
-    listener: Listener,
-    engine: Arc<Engine>,
-    api: Arc<Api<Engine>>,
-    caller: Caller,
-) -> io::Result<()> {
-    let app = Router::new()
-        .route("/metrics", get(metrics))
-        .fallback(any(call))
-        // One more than the API takes, so that the API's own answer is given.
-        .layer(DefaultBodyLimit::max(MAX_BODY + 1))
-        .with_state(Mount {
-            engine,
+impl Mount {
+    pub(super) fn new(api: Arc<Api>) -> Mount {
+        Mount {
             api,
-            caller,
-            calls: Arc::new(Semaphore::new(CALLS)),
-        });
-    match listener {
-        Listener::Tcp(listener) => axum::serve(listener, app).await,
-        Listener::Unix(listener) => axum::serve(listener, app).await,
-    }
-}
-
-async fn metrics(State(mount): State<Mount>) -> HttpResponse {
-    let engine = mount.engine;
-    let text = tokio::task::spawn_blocking(move || engine.metrics()).await;
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    let mut response = HttpResponse::new(Body::from(text.unwrap_or_default()));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-}
-
-async fn call(
-    State(mount): State<Mount>,
-    method: Method,
-    uri: Uri,
-    headers: axum::http::HeaderMap,
-    body: Bytes,
-) -> HttpResponse {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let request = Request {
-        method: method.as_str().to_owned(),
-        path_and_query: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
-        body: body.to_vec(),
-    };
-    let _one_of_few = mount.calls.acquire_owned().await;
-    let (api, caller) = (mount.api, mount.caller);
-    let answer = tokio::task::spawn_blocking(move || api.handle(&request, caller)).await;
-    match answer {
-        Ok(answer) => into_http(answer),
-        Err(_) => {
-            let body = r#"{"errors":[{"message":"The call ended unexpectedly"}]}"#;
-            let mut response = HttpResponse::new(Body::from(body));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            calls: Semaphore::new(CALLS),
         }
     }
+
+    /// The head is judged before the body is read: a stranger's is not.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        http: hyper::Request<Incoming>,
+        caller: Caller,
+    ) -> Result<Answer, Infallible> {
+        let (head, body) = http.into_parts();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let path_and_query = head.uri.path_and_query().map_or("/", |p| p.as_str());
+        let mut request = Request {
+            method: head.method.as_str().to_owned(),
+            path_and_query: path_and_query.to_owned(),
+            headers: head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
+            body: Vec::new(),
+        };
+        let most = match self.api.admit(&request, caller) {
+            Ok(most) => most,
+            Err(refusal) => return Ok(with_close(into_http(refusal), &body)),
+        };
+        let Ok(_one_of_few) = self.calls.acquire().await else {
+            return Ok(failed("The server is closing"));
+        };
+        let read = tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await;
+        request.body = match read {
+            Ok(Ok(body)) => body.to_bytes().to_vec(),
+            Ok(Err(e)) if e.is::<http_body_util::LengthLimitError>() => {
+                return Ok(closing(into_http(postrider_api::body_too_large(most))));
+            }
+            Ok(Err(_)) | Err(_) => {
+                let mut late = failed("The body did not arrive");
+                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                return Ok(closing(late));
+            }
+        };
+        let api = self.api.clone();
+        let answer = tokio::task::spawn_blocking(move || api.handle(&request, caller)).await;
+        Ok(answer.map_or_else(|_| failed("The call ended unexpectedly"), into_http))
+    }
 }
 
-fn into_http(answer: Response) -> HttpResponse {
-    let mut response = HttpResponse::new(Body::from(answer.body));
+fn into_http(answer: Response) -> Answer {
+    let mut response = HttpResponse::new(Full::from(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in &answer.headers {
@@ -118,4 +87,27 @@ fn into_http(answer: Response) -> HttpResponse {
         }
     }
     response
+}
+
+fn failed(why: &str) -> Answer {
+    let body = serde_json::json!({"errors": [{"message": why}]}).to_string();
+    let mut response = HttpResponse::new(Full::from(body));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+/// What is left of a body that nobody reads must not be taken for the next request.
+fn closing(mut answer: Answer) -> Answer {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert("connection", close);
+    answer
+}
+
+fn with_close(answer: Answer, unread: &Incoming) -> Answer {
+    match unread.is_end_stream() {
+        true => answer,
+        false => closing(answer),
+    }
 }

@@ -258,14 +258,38 @@ impl Config {
     pub fn api_echo_secrets(&self) -> bool {
         self.bool("api.echo_secrets")
     }
+    pub fn api_requests_per_second(&self) -> u32 {
+        self.number("api.requests_per_second") as u32
+    }
+    pub fn api_audit(&self) -> bool {
+        self.bool("api.audit")
+    }
+    pub fn admin_socket(&self) -> bool {
+        self.bool("admin.socket")
+    }
     pub fn serve_listen(&self) -> SocketAddr {
         match self.value("serve.listen") {
             Value::Listen(address) => *address,
             _ => SocketAddr::from(([127, 0, 0, 1], 8025)),
         }
     }
-    pub fn serve_admin_socket(&self) -> bool {
-        self.bool("serve.admin_socket")
+    pub fn serve_tls_cert(&self) -> &str {
+        self.text("serve.tls_cert")
+    }
+    pub fn serve_tls_key(&self) -> &str {
+        self.text("serve.tls_key")
+    }
+    pub fn serve_insecure(&self) -> bool {
+        self.bool("serve.insecure")
+    }
+    pub fn serve_max_connections(&self) -> u32 {
+        self.number("serve.max_connections") as u32
+    }
+    pub fn serve_ingest_socket(&self) -> &str {
+        self.text("serve.ingest_socket")
+    }
+    pub fn serve_log_format(&self) -> &str {
+        self.text("serve.log_format")
     }
 }
 

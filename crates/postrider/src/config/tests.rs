@@ -46,7 +46,7 @@ fn defaults_reach_their_getters() {
     assert_eq!(c.dead_keep(), Duration::from_secs(7 * 86_400));
     assert!(!c.api_echo_secrets());
     assert_eq!(c.serve_listen().to_string(), "127.0.0.1:8025");
-    assert!(c.serve_admin_socket());
+    assert!(c.admin_socket());
 }
 
 #[test]

@@ -139,6 +139,11 @@ impl Engine {
         self.shared().logger.set(logger);
     }
 
+    /// Gives the host's logger a line.
+    pub fn say(&self, severity: Severity, line: &str) {
+        self.shared().say(severity, line);
+    }
+
     /// Closes: no push is taken any more, what is queued is written (and synced), batches under way
     /// have until `timeout` to end. What has not ended goes out after the next open, under its old
     /// batch id. A second call does nothing; in a forked child it only lets go.

@@ -12,10 +12,12 @@
 //! | `former` | id, 128 bits, and revision, 32 bits | a former revision, as above, while batches that were formed for it are open |
 //! | `keys` | the first 64 bits of the key's SHA-256 | [`ApiKey`] and the whole hash as JSON |
 //! | `types` | id, 16 bits | `category/type` |
+//! | `ingested` | id of a batch, 128 bits | until when it is remembered, Unix milliseconds |
 
 mod backend;
 mod db;
 mod error;
+mod ingested;
 mod key;
 #[cfg(test)]
 mod tests;

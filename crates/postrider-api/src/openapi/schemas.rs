@@ -1,0 +1,285 @@
+//! The schemas of the document: what requests and answers look like.
+
+use postrider::store::Grant;
+use serde_json::{Map, Value, json};
+
+/// The media type of an answer's schema.
+pub(super) fn media_type(schema: &str) -> &'static str {
+    match schema {
+        "Metrics" => "text/plain",
+        _ => "application/json",
+    }
+}
+
+/// Every schema by name.
+pub(super) fn all() -> Value {
+    let mut all = Map::new();
+    for part in [shared(), webhooks(), keys(), events(), ingest()] {
+        if let Value::Object(part) = part {
+            all.extend(part);
+        }
+    }
+    all.into()
+}
+
+/// The contract's envelope of a success.
+fn results(of: &Value) -> Value {
+    json!({"type": "object", "required": ["results"], "properties": {"results": of}})
+}
+
+fn list(of: &str) -> Value {
+    results(&json!({"type": "array", "items": reference(of)}))
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn shared() -> Value {
+    let code = json!({"type": ["string", "integer"], "description": "An extended error code"});
+    json!({
+        "Errors": {
+            "type": "object", "required": ["errors"],
+            "properties": {"errors": {
+                "type": "array", "minItems": 1,
+                "items": {
+                    "type": "object", "required": ["message"],
+                    "properties": {
+                        "message": {"type": "string"},
+                        "code": code,
+                        "description": {"type": "string"},
+                        "response": reference("ReceiverAnswer"),
+                    },
+                },
+            }},
+        },
+        "ReceiverAnswer": {
+            "type": "object", "required": ["status", "headers", "body"],
+            "description": "What a webhook's target answered",
+            "properties": {
+                "status": {"type": "integer"},
+                "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+                "body": {"type": "string"},
+            },
+        },
+        "Link": {
+            "type": "object", "required": ["href", "rel", "method"],
+            "properties": {
+                "href": {"type": "string"},
+                "rel": {"type": "string"},
+                "method": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+        "Health": {
+            "type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}},
+        },
+        "Metrics": {"type": "string"},
+        "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
+    })
+}
+
+fn webhooks() -> Value {
+    json!({
+        "WebhookChanges": {"type": "object", "properties": asked(), "additionalProperties": false},
+        "NewWebhook": {
+            "type": "object", "required": ["name", "target", "events"],
+            "properties": asked(), "additionalProperties": false,
+        },
+        "Webhook": {
+            "type": "object",
+            "required": [
+                "id", "name", "target", "events", "active", "auth_type", "auth_token",
+                "custom_headers", "links",
+            ],
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "name": {"type": "string"},
+                "target": {"type": "string"},
+                "events": {"type": "array", "items": {"type": "string"}},
+                "active": {"type": "boolean"},
+                "auth_type": {"enum": ["none", "basic", "oauth2"]},
+                "auth_credentials": {"type": "object"},
+                "auth_request_details": {"type": "object"},
+                "auth_token": {"type": "string"},
+                "custom_headers": {
+                    "type": "object", "additionalProperties": {"type": "string"},
+                },
+                "exception_subaccounts": {"type": "array", "items": {"type": "string"}},
+                "subaccount_id": {"type": "integer", "minimum": 0},
+                "limits": {"type": "object", "description": "Extension"},
+                "last_successful": time(),
+                "last_failure": time(),
+                "links": {"type": "array", "items": reference("Link")},
+            },
+        },
+        "Webhooks": list("Webhook"),
+        "OneWebhook": results(&reference("Webhook")),
+        "ChangedWebhook": results(&json!({
+            "type": "object", "required": ["id", "links"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "links": {"type": "array", "items": reference("Link")},
+            },
+        })),
+        "TestBody": {
+            "description": "An array of events, one event, either of them under `message`, or nothing",
+            "anyOf": [
+                {"type": "array", "items": {"type": "object"}},
+                {"type": "object"},
+            ],
+        },
+        "Tested": results(&json!({
+            "type": "object", "required": ["msg", "response"],
+            "properties": {"msg": {"type": "string"}, "response": reference("ReceiverAnswer")},
+        })),
+        "BatchStatuses": list("BatchStatus"),
+        "BatchStatus": {
+            "type": "object",
+            "required": ["batch_id", "webhook_id", "ts", "attempts", "latency", "batch_size"],
+            "properties": {
+                "batch_id": {"type": "string", "format": "uuid"},
+                "webhook_id": {"type": "string", "format": "uuid"},
+                "ts": {"type": "string", "format": "date-time"},
+                "attempts": {"type": "integer", "minimum": 0},
+                "response_code": {"type": "string"},
+                "failure_code": {"type": "string"},
+                "latency": {"type": "integer", "minimum": 0},
+                "batch_size": {"type": "integer", "minimum": 0},
+            },
+        },
+    })
+}
+
+/// `YYYY-MM-DD HH:MM:SS`
+fn time() -> Value {
+    json!({"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$"})
+}
+
+/// What a client may send of a webhook.
+fn asked() -> Value {
+    let ignored = json!({"description": "Part of an answer; ignored"});
+    json!({
+        "name": {"type": "string", "minLength": 1, "maxLength": 255},
+        "target": {"type": "string", "format": "uri"},
+        "events": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        "active": {"type": "boolean", "default": true},
+        "custom_headers": {
+            "type": "object", "maxProperties": 5,
+            "additionalProperties": {"type": ["string", "number"]},
+        },
+        "exception_subaccounts": {
+            "type": "array", "maxItems": 10, "items": {"type": ["integer", "string"]},
+        },
+        "subaccount_id": {
+            "type": "integer", "minimum": -1, "maximum": i32::MAX,
+            "description": "In an update: -1 all, 0 the primary account, N subaccount N",
+        },
+        "auth_type": {"enum": ["none", "basic", "oauth2"], "default": "none"},
+        "auth_credentials": {"type": "object"},
+        "auth_request_details": {"type": "object"},
+        "auth_token": {"type": "string", "deprecated": true},
+        "limits": {
+            "type": "object", "additionalProperties": false,
+            "description": "Extension: limits of its own",
+            "properties": {
+                "batch_events": {"type": ["integer", "null"], "minimum": 1},
+                "batch_bytes": {"type": ["integer", "null"], "minimum": 1024},
+                "linger_ms": {"type": ["integer", "null"], "minimum": 0},
+                "in_flight": {"type": ["integer", "null"], "minimum": 1},
+            },
+        },
+        "id": ignored, "links": ignored, "last_successful": ignored, "last_failure": ignored,
+    })
+}
+
+fn keys() -> Value {
+    let grants = json!({
+        "type": "array", "minItems": 1, "items": {"enum": Grant::ALL.map(Grant::name)},
+    });
+    let mut key = json!({
+        "type": "object",
+        "required": ["id", "label", "short_key", "grants", "created"],
+        "properties": {
+            "id": {"type": "string"},
+            "label": {"type": "string"},
+            "short_key": {"type": "string"},
+            "grants": {"type": "array", "items": {"enum": Grant::ALL.map(Grant::name)}},
+            "subaccount_id": {"type": "integer", "minimum": 0},
+            "created": {"type": "string", "format": "date-time"},
+        },
+    });
+    let shown = key.clone();
+    key["required"] = json!(["id", "key", "label", "short_key", "grants", "created"]);
+    key["properties"]["key"] = json!({"type": "string", "description": "Shown here alone"});
+    json!({
+        "NewKey": {
+            "type": "object", "required": ["grants"], "additionalProperties": false,
+            "properties": {
+                "label": {"type": "string", "maxLength": 255},
+                "grants": grants,
+                "subaccount_id": {"type": "integer", "minimum": 0, "maximum": i32::MAX},
+            },
+        },
+        "Key": shown,
+        "Keys": list("Key"),
+        "CreatedKey": results(&key),
+    })
+}
+
+fn events() -> Value {
+    let category = json!({
+        "type": "object", "required": ["display_name", "description", "events"],
+        "properties": {
+            "display_name": {"type": "string"},
+            "description": {"type": "string"},
+            "events": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object", "required": ["display_name", "description", "event"],
+                },
+            },
+        },
+    });
+    json!({
+        "EventsDocumentation": results(
+            &json!({"type": "object", "additionalProperties": category}),
+        ),
+        "EventsSamples": results(&json!({"type": "array", "items": reference("Event")})),
+        "Event": {
+            "type": "object", "required": ["msys"],
+            "description": "One event in its envelope",
+            "properties": {"msys": {
+                "type": "object", "maxProperties": 1,
+                "additionalProperties": {"type": "object", "required": ["type"]},
+            }},
+        },
+    })
+}
+
+fn ingest() -> Value {
+    json!({
+        "IngestBatch": {
+            "type": "string",
+            "description": "Lines, each `{\"msys\": {CATEGORY: {…}}}` or an object of fields with `type`",
+        },
+        "Ingested": results(&json!({
+            "type": "object", "required": ["id", "number_succeeded", "number_failed", "errors"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "number_succeeded": {"type": "integer", "minimum": 0},
+                "number_failed": {"type": "integer", "minimum": 0},
+                "errors": {
+                    "type": "array",
+                    "items": {
+                        "type": "object", "required": ["line", "message"],
+                        "properties": {
+                            "line": {"type": "integer", "minimum": 1},
+                            "code": {"type": "string"},
+                            "message": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        })),
+    })
+}
