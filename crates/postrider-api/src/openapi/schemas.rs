@@ -80,10 +80,10 @@ fn shared() -> Value {
 
 fn webhooks() -> Value {
     json!({
-        "WebhookChanges": {"type": "object", "properties": asked(), "additionalProperties": false},
+        "WebhookChanges": {"type": "object", "properties": asked()},
         "NewWebhook": {
             "type": "object", "required": ["name", "target", "events"],
-            "properties": asked(), "additionalProperties": false,
+            "properties": asked(),
         },
         "Webhook": {
             "type": "object",
@@ -107,6 +107,11 @@ fn webhooks() -> Value {
                 "exception_subaccounts": {"type": "array", "items": {"type": "string"}},
                 "subaccount_id": {"type": "integer", "minimum": 0},
                 "limits": {"type": "object", "description": "Extension"},
+                "ordered": {"type": "boolean", "description": "Extension"},
+                "outcomes": {"type": "object", "description": "Extension"},
+                "signing_keys": {"type": "array", "description": "Extension"},
+                "state": {"type": "string", "description": "Extension"},
+                "state_reason": {"type": "string", "description": "Extension"},
                 "last_successful": time(),
                 "last_failure": time(),
                 "links": {"type": "array", "items": reference("Link")},
@@ -119,6 +124,7 @@ fn webhooks() -> Value {
             "properties": {
                 "id": {"type": "string", "format": "uuid"},
                 "links": {"type": "array", "items": reference("Link")},
+                "signing_keys": {"type": "array", "description": "Extension: those just made"},
             },
         })),
         "TestBody": {
@@ -179,7 +185,7 @@ fn asked() -> Value {
         "auth_request_details": {"type": "object"},
         "auth_token": {"type": "string", "deprecated": true},
         "limits": {
-            "type": "object", "additionalProperties": false,
+            "type": "object",
             "description": "Extension: limits of its own",
             "properties": {
                 "batch_events": {"type": ["integer", "null"], "minimum": 1},
@@ -188,6 +194,12 @@ fn asked() -> Value {
                 "in_flight": {"type": ["integer", "null"], "minimum": 1},
             },
         },
+        "ordered": {"type": "boolean", "default": false, "description": "Extension"},
+        "outcomes": {
+            "type": "object", "description": "Extension: what an answer's status means",
+        },
+        "signing_keys": {"type": "array", "description": "Extension"},
+        "state": ignored, "state_reason": ignored,
         "id": ignored, "links": ignored, "last_successful": ignored, "last_failure": ignored,
     })
 }
