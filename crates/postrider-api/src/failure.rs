@@ -185,6 +185,12 @@ fn test_failure(failure: &TestFailure) -> Response {
     let mut error = json!({"code": 400, "message": failure.to_string()});
     match failure {
         TestFailure::NoAnswer { detail, .. } => error["description"] = detail.as_str().into(),
+        TestFailure::NoToken { detail, response } => {
+            error["description"] = detail.as_str().into();
+            if let Some(response) = response {
+                error["response"] = view::test_post(response);
+            }
+        }
         other => error["response"] = other.response().map_or(Value::Null, view::test_post),
     }
     Response::json(400, &json!({"errors": [error]}))

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use postrider::store::ApiKey;
 use postrider::webhook::{
-    Activity, Auth, BatchStatus, Condition, Secret, SigningKey, Subaccounts, TestPost, Webhook,
+    Activity, Auth, BatchStatus, Condition, OAuth2, Secret, SigningKey, Subaccounts, TestPost,
+    TokenParameter, Webhook,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -110,6 +111,10 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
             let password = style.secret(password);
             view["auth_credentials"] = json!({"username": username, "password": password});
         }
+        Auth::OAuth2(oauth) => {
+            view["auth_type"] = "oauth2".into();
+            view["auth_request_details"] = request_details(oauth, style);
+        }
     }
     match &webhook.scope {
         Subaccounts::All { except } if !except.is_empty() => {
@@ -148,6 +153,20 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
         view["last_failure"] = style.time(ms);
     }
     view
+}
+
+fn request_details(oauth: &OAuth2, style: &Style) -> Value {
+    let value = |p: &TokenParameter| match p.is_public() || style.echo_secrets {
+        true if p.bare => serde_json::from_str(p.value.expose()).unwrap_or(Value::Null),
+        true => p.value.expose().into(),
+        false => style.secret(&p.value),
+    };
+    let body: Map<String, Value> = oauth
+        .body
+        .iter()
+        .map(|p| (p.name.clone(), value(p)))
+        .collect();
+    json!({"url": oauth.url, "encoding": oauth.encoding.name(), "body": body})
 }
 
 fn limits(webhook: &Webhook) -> Map<String, Value> {

@@ -1,5 +1,6 @@
 //! Where a webhook's batches go, and the head that goes before them.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use uuid::{Uuid, uuid};
 
 use super::PutError;
-use crate::auth::{self, Signer};
+use crate::auth::{self, AccessToken, Signer};
 use crate::http::{Body, HeaderLines, Method, Policy, Request, Slice, Target};
 use crate::time::Now;
-use crate::webhook::{Auth, Webhook};
+use crate::webhook::{Auth, OAuth2, Webhook};
 
 /// The batch id of every test POST.
 pub(crate) const TEST_BATCH: Uuid = uuid!("77c2b630-d712-11e4-9642-efc2723b99c1");
@@ -23,6 +24,35 @@ pub(crate) struct Endpoint {
     target: Arc<Target>,
     headers: HeaderLines,
     signer: Signer,
+    tokens: Option<TokenSource>,
+}
+
+/// Where a webhook's OAuth 2 tokens are fetched.
+#[derive(Debug)]
+struct TokenSource {
+    target: Arc<Target>,
+    headers: HeaderLines,
+    body: Slice,
+    /// Differs where anything of the request does.
+    number: u64,
+}
+
+impl TokenSource {
+    fn of(oauth: &OAuth2, policy: &Policy) -> Result<TokenSource, PutError> {
+        let target = Target::parse(&oauth.url, policy).map_err(PutError::TokenUrl)?;
+        let (kind, body) = oauth.request();
+        let mut headers = HeaderLines::new();
+        headers.push("Content-Type", kind)?;
+        headers.push("Accept", "application/json")?;
+        let mut hasher = DefaultHasher::new();
+        (&oauth.url, kind, &body).hash(&mut hasher);
+        Ok(TokenSource {
+            target: Arc::new(target),
+            headers,
+            body: Slice::owned(body),
+            number: hasher.finish(),
+        })
+    }
 }
 
 impl Endpoint {
@@ -38,6 +68,10 @@ impl Endpoint {
             let pair = BASE64.encode(format!("{username}:{}", password.expose()));
             headers.push("Authorization", &format!("Basic {pair}"))?;
         }
+        let tokens = match &webhook.auth {
+            Auth::OAuth2(oauth) => Some(TokenSource::of(oauth, policy)?),
+            Auth::None | Auth::Basic { .. } => None,
+        };
         for header in &webhook.custom_headers {
             headers.push(&header.name, header.value.expose())?;
         }
@@ -49,6 +83,24 @@ impl Endpoint {
             target,
             headers,
             signer,
+            tokens,
+        })
+    }
+
+    /// What tells one source of tokens from another; `None` where no token is needed.
+    pub(crate) fn token_source(&self) -> Option<u64> {
+        self.tokens.as_ref().map(|source| source.number)
+    }
+
+    /// The request for a token, to be over within `timeout`.
+    pub(crate) fn token_request(&self, now: Now, timeout: Duration) -> Option<Request> {
+        let source = self.tokens.as_ref()?;
+        Some(Request {
+            target: source.target.clone(),
+            method: Method::Post,
+            headers: source.headers.clone(),
+            body: source.body.clone().into(),
+            deadline: now.mono.after(timeout),
         })
     }
 
@@ -58,7 +110,14 @@ impl Endpoint {
     }
 
     /// One attempt's POST of a batch, to be over within `timeout`. Signed as of `now`.
-    pub(crate) fn request(&self, batch: Uuid, body: Body, now: Now, timeout: Duration) -> Request {
+    pub(crate) fn request(
+        &self,
+        batch: Uuid,
+        body: Body,
+        token: Option<&AccessToken>,
+        now: Now,
+        timeout: Duration,
+    ) -> Request {
         let mut headers = self.headers.clone();
         let id = batch.hyphenated().to_string();
         let mut push = |name: &str, value: &str| {
@@ -66,6 +125,9 @@ impl Endpoint {
             debug_assert!(pushed.is_ok(), "{name} is made of what headers can carry");
         };
         push("X-MessageSystems-Batch-ID", &id);
+        if let (Some(token), Some(_)) = (token, &self.tokens) {
+            push("Authorization", &format!("Bearer {}", token.text));
+        }
         let seconds = now.unix_ms / 1000;
         let pieces = body.slices().iter().map(Slice::as_bytes);
         if let Some(signatures) = self.signer.sign(&id, seconds, pieces, now.unix_ms) {

@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::body::LogReader;
 use super::endpoint::Endpoint;
+use super::errand::{Tested, Tests, Tokens};
 use super::scheduler::Scheduler;
 use super::settings::{Pace, Settings, Terms};
-use super::thread::{Command, Courier, Endpoints, Rhythm, TESTS_FROM};
+use super::thread::{Command, Courier, Endpoints, Rhythm};
 use crate::auth::KeyError;
 use crate::event::Schema;
 use crate::http;
@@ -22,7 +23,7 @@ use crate::journal::{self, Journal, Reason, State};
 use crate::log::Log;
 use crate::route::{Scope, Selection, TypeSet};
 use crate::time::Clock;
-use crate::webhook::{Activity, BatchStatus, Subaccounts, TestFailure, TestPost, Webhook};
+use crate::webhook::{Activity, Auth, BatchStatus, Subaccounts, TestFailure, TestPost, Webhook};
 
 /// What the deliver thread works with.
 pub struct Parts {
@@ -82,6 +83,14 @@ pub enum Notice {
     Up {
         /// Whose target.
         webhook: Uuid,
+    },
+    /// A webhook's token endpoint gives no token: nothing is sent until it does.
+    #[error("webhook {webhook} gets no OAuth 2 token: {code}; its events wait")]
+    NoToken {
+        /// Whose.
+        webhook: Uuid,
+        /// A status, or an error's name.
+        code: String,
     },
     /// A batch was given up and is a dead letter now.
     #[error("webhook {webhook}: batch {batch} of {events} events is given up: {reason}")]
@@ -145,6 +154,9 @@ pub enum PutError {
     /// Its target is no URL, or one that the policy refuses.
     #[error(transparent)]
     Target(#[from] http::TargetError),
+    /// Its token URL is none, or one that the policy refuses.
+    #[error("the token URL is refused: {0}")]
+    TokenUrl(#[source] http::TargetError),
     /// A header can't be sent.
     #[error(transparent)]
     Header(#[from] http::HeaderError),
@@ -252,6 +264,7 @@ impl Deliverer {
                 .try_into()
                 .unwrap_or_default(),
         );
+        let attempt_timeout = parts.settings.attempt_timeout;
         let (settings, next) = (parts.settings, parts.log.next_offset());
         let mut scheduler = Scheduler::new(settings.clone(), parts.state, next, seed);
         let (mut notice, mut wanted) = (parts.notice, parts.wanted);
@@ -259,12 +272,15 @@ impl Deliverer {
         let mut endpoints: Endpoints = HashMap::new();
         for former in &parts.former {
             // One that can't be sent to any more leaves its batches to the webhook's present target.
+            let mut source = None;
             if let Ok(endpoint) = Endpoint::of(former, &deliverer.policy) {
+                source = endpoint.token_source();
                 let revisions = endpoints.entry(former.id).or_default();
                 revisions.push((former.revision, Arc::new(endpoint)));
             }
             if parts.webhooks.iter().all(|webhook| webhook.id != former.id) {
                 scheduler.put_deleted(former.id, deliverer.terms(former), now);
+                scheduler.authenticate(former.id, source);
             }
         }
         for webhook in &parts.webhooks {
@@ -281,6 +297,7 @@ impl Deliverer {
             }
             match Endpoint::of(webhook, &deliverer.policy) {
                 Ok(endpoint) => {
+                    scheduler.authenticate(id, endpoint.token_source());
                     let revisions = endpoints.entry(id).or_default();
                     revisions.push((revision, Arc::new(endpoint)));
                 }
@@ -303,8 +320,8 @@ impl Deliverer {
             still_needed: parts.still_needed,
             clock: parts.clock,
             staged: Vec::new(),
-            tests: HashMap::new(),
-            next_test: TESTS_FROM,
+            tests: Tests::new(attempt_timeout),
+            tokens: Tokens::default(),
             unsynced: 0..0,
             rhythm: Rhythm::default(),
             stopping: None,
@@ -326,7 +343,7 @@ impl Deliverer {
         if let Some(name) = unknown {
             return Err(PutError::UnknownType(name));
         }
-        let endpoint = Endpoint::of(&webhook, &self.policy)?;
+        let endpoint = Box::new(Endpoint::of(&webhook, &self.policy)?);
         let (id, revision) = (webhook.id, webhook.revision);
         let terms = self.terms(&webhook);
         self.ask(|reply| Command::Put {
@@ -368,38 +385,42 @@ impl Deliverer {
     }
 
     /// POSTs `body` to the webhook's target with its credentials, stored or not, and waits for the
-    /// answer. Journaled nowhere, retried never.
+    /// answer. An OAuth 2 token is fetched for it first. Journaled nowhere, retried never.
     pub fn test_post(&self, webhook: &Webhook, body: Vec<u8>) -> Result<TestPost, TestFailure> {
-        let no_answer = |code: &str, detail: String| TestFailure::NoAnswer {
-            code: code.to_owned(),
-            detail,
-        };
-        let endpoint = Endpoint::of(webhook, &self.policy)
-            .map_err(|error| no_answer("ERR_INVALID_URL", error.to_string()))?;
+        match self.test(webhook, Some(body))? {
+            Tested::Answer(answer) => answer.judge(),
+            Tested::Token => Err(no_answer("ECANCELED", Stopped.to_string())),
+        }
+    }
+
+    /// Fetches a token for a webhook that needs one, as [`test_post`](Self::test_post) does, and
+    /// throws it away.
+    pub fn test_token(&self, webhook: &Webhook) -> Result<(), TestFailure> {
+        if matches!(webhook.auth, Auth::OAuth2(_)) {
+            self.test(webhook, None)?;
+        }
+        Ok(())
+    }
+
+    fn test(&self, webhook: &Webhook, body: Option<Vec<u8>>) -> Result<Tested, TestFailure> {
+        let endpoint = Endpoint::of(webhook, &self.policy).map_err(|error| match error {
+            PutError::TokenUrl(_) => TestFailure::NoToken {
+                detail: error.to_string(),
+                response: None,
+            },
+            _ => no_answer("ERR_INVALID_URL", error.to_string()),
+        })?;
         let (reply, answer) = crossbeam_channel::bounded(1);
         let sent = self.commands.send(Command::Test {
-            endpoint,
+            endpoint: Box::new(endpoint),
             body,
             reply,
         });
         self.wake();
-        let done = sent
-            .ok()
-            .and_then(|()| answer.recv_timeout(self.attempt_timeout + GRACE).ok());
-        let done = done.ok_or_else(|| no_answer("ECANCELED", Stopped.to_string()))?;
-        match done.result {
-            Ok(response) => {
-                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-                let headers = response.headers.iter().map(owned).collect();
-                TestPost {
-                    status: response.status,
-                    headers,
-                    body: response.body,
-                }
-                .judge()
-            }
-            Err(error) => Err(no_answer(error.node_code, error.message)),
-        }
+        // A token, then the POST.
+        let patience = 2 * self.attempt_timeout + GRACE;
+        let tested = sent.ok().and_then(|()| answer.recv_timeout(patience).ok());
+        tested.unwrap_or_else(|| Err(no_answer("ECANCELED", Stopped.to_string())))
     }
 
     /// The books of all webhooks in one snapshot.
@@ -478,6 +499,14 @@ impl Deliverer {
         self.commands.send(command(reply)).map_err(|_| Stopped)?;
         self.wake();
         answer.recv().map_err(|_| Stopped)
+    }
+}
+
+/// A test POST that brought no answer.
+pub(super) fn no_answer(code: &str, detail: String) -> TestFailure {
+    TestFailure::NoAnswer {
+        code: code.to_owned(),
+        detail,
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::backlog::Backlog;
 use super::settings::Pace;
+use super::token::Token;
 use super::window::Window;
 use crate::http::NoReuse;
 use crate::journal::{Accounts, Asked};
@@ -50,6 +51,8 @@ pub(super) struct Hook {
     streak: u32,
     last_failed: Option<Uuid>,
     pub(super) down: Option<Down>,
+    /// Where it authenticates by OAuth 2.
+    pub(super) token: Option<Token>,
     /// Attempts that were accepted.
     pub(super) successes: u64,
     /// The largest body that may fit after a 413.
@@ -123,6 +126,7 @@ impl Hook {
             streak: 0,
             last_failed: None,
             down: None,
+            token: None,
             successes: 0,
             body_limit: u32::MAX,
             held_until: Instant(0),
@@ -308,6 +312,18 @@ impl Hook {
         self.asked_to_leave.map(|(_, since)| since.after(patience))
     }
 
+    /// When to look for waiting events that are too old, where nothing goes out that would show it.
+    pub(super) fn next_sweep(&mut self, now: Instant) -> Option<&mut Instant> {
+        if !self.is_sending() {
+            return None;
+        }
+        match (&mut self.down, &mut self.token) {
+            (Some(down), _) => Some(&mut down.next_sweep),
+            (None, Some(token)) if token.is_failing(now) => Some(&mut token.next_sweep),
+            _ => None,
+        }
+    }
+
     /// When it should be looked at again, apart from answers and new events.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
         let nothing = self.open.is_empty() && self.backlog.events() == 0;
@@ -320,6 +336,12 @@ impl Hook {
                 next = Some(next.map_or(time, |next: Instant| next.min(time)));
             }
         };
+        if let Some(token) = &self.token
+            && token.is_failing(now)
+        {
+            token.next_look().into_iter().for_each(&mut at);
+            at(token.next_sweep);
+        }
         if let Some(down) = &self.down {
             at(down.next_probe);
             at(down.next_sweep);

@@ -15,12 +15,14 @@ pub mod fuzzing {
 mod backlog;
 mod body;
 mod endpoint;
+mod errand;
 mod handle;
 mod hook;
 mod retry;
 mod scheduler;
 mod settings;
 mod thread;
+mod token;
 mod window;
 
 pub use crate::webhook::Condition;

@@ -12,10 +12,11 @@ use crossbeam_channel::{Receiver, Sender};
 use uuid::Uuid;
 
 use super::body::LogReader;
-use super::endpoint::{Endpoint, TEST_BATCH};
+use super::endpoint::Endpoint;
+use super::errand::{self, TestReply, Tests, Tokens};
 use super::handle::{Notice, Snapshot, StopReport};
 use super::retry::{Answer, Ended};
-use super::scheduler::{Attempt, Scheduler};
+use super::scheduler::{Attempt, Fetch, Fetched, Scheduler};
 use super::settings::{Settings, Terms};
 use crate::http::{Client, Done, Request, Reuse};
 use crate::journal::{BatchStatus, Journal, JournalError, Reason};
@@ -46,7 +47,7 @@ pub(super) enum Command {
         revision: u32,
         terms: Terms,
         selection: Selection,
-        endpoint: Endpoint,
+        endpoint: Box<Endpoint>,
         reply: Sender<()>,
     },
     Delete {
@@ -64,9 +65,10 @@ pub(super) enum Command {
         reply: Sender<bool>,
     },
     Test {
-        endpoint: Endpoint,
-        body: Vec<u8>,
-        reply: Sender<Done>,
+        endpoint: Box<Endpoint>,
+        /// `None`: its token alone.
+        body: Option<Vec<u8>>,
+        reply: TestReply,
     },
     Books {
         reply: Sender<Snapshot>,
@@ -100,8 +102,8 @@ pub(super) struct Courier {
     pub(super) reader: LogReader,
     /// Journaled first, then started.
     pub(super) staged: Vec<(u64, Request)>,
-    pub(super) tests: HashMap<u64, Sender<Done>>,
-    pub(super) next_test: u64,
+    pub(super) tests: Tests,
+    pub(super) tokens: Tokens,
     /// Offsets that were given out before the start and are in no frame.
     pub(super) unsynced: std::ops::Range<u64>,
     pub(super) rhythm: Rhythm,
@@ -128,9 +130,6 @@ pub(super) struct Stopping {
     in_flight: u32,
     reply: Sender<StopReport>,
 }
-
-/// Test POSTs have exchange numbers from here on, batches below.
-pub(super) const TESTS_FROM: u64 = 1 << 63;
 
 impl Courier {
     /// Runs until it is told to stop.
@@ -258,8 +257,10 @@ impl Courier {
                     self.route_all(now);
                     let revisions = self.endpoints.entry(id).or_default();
                     revisions.retain(|(known, _)| *known != revision);
-                    revisions.push((revision, Arc::new(endpoint)));
+                    let source = endpoint.token_source();
+                    revisions.push((revision, Arc::from(endpoint)));
                     self.scheduler.put(id, revision, terms, selection, now);
+                    self.scheduler.authenticate(id, source);
                     self.changed(reply);
                 }
                 Command::Delete { id, purge, reply } => {
@@ -285,7 +286,10 @@ impl Courier {
                     endpoint,
                     body,
                     reply,
-                } => self.test(&endpoint, body, reply, now),
+                } => {
+                    let first = self.tests.begin(endpoint, body, reply, now);
+                    self.start(first, now);
+                }
                 Command::Books { reply } => tell(&reply, self.scheduler.snapshot()),
                 Command::BatchStatus { id, limit, reply } => {
                     tell(
@@ -318,28 +322,36 @@ impl Courier {
         tell(&reply, ());
     }
 
-    fn test(&mut self, endpoint: &Endpoint, body: Vec<u8>, reply: Sender<Done>, now: Now) {
-        let exchange = self.next_test;
-        self.next_test += 1;
-        self.tests.insert(exchange, reply);
-        self.client.start(
-            exchange,
-            endpoint.request(TEST_BATCH, body.into(), now, self.settings.attempt_timeout),
-            now.mono,
-        );
-    }
-
     fn answer(&mut self, done: Done, now: Now) {
-        match self.tests.remove(&done.id) {
-            Some(reply) => tell(&reply, done),
-            None => {
-                if let Ok(response) = &done.result
-                    && let Reuse::No(why) = response.reuse
+        if self.tests.has(done.id) {
+            let next = self.tests.ended(done, now);
+            return self.start(next, now);
+        }
+        let Some(fetch) = self.tokens.take(done.id) else {
+            if let Ok(response) = &done.result
+                && let Reuse::No(why) = response.reuse
+            {
+                self.scheduler.not_kept(done.id, why);
+            }
+            let ended = Ended::of(&done, now.unix_ms);
+            return self.scheduler.ended(done.id, &ended, now);
+        };
+        match errand::fetched(done, now.unix_ms) {
+            Ok(token) => {
+                let newest = self
+                    .endpoints
+                    .get(&fetch.webhook)
+                    .and_then(|all| all.last());
+                let source = newest.and_then(|(_, newest)| newest.token_source());
+                let fetched = Fetched::Token(token.lifetime);
+                if self.scheduler.fetched(fetch, fetched, now)
+                    && let Some(source) = source
                 {
-                    self.scheduler.not_kept(done.id, why);
+                    self.tokens.keep(fetch.webhook, source, token);
                 }
-                let ended = Ended::of(&done, now.unix_ms);
-                self.scheduler.ended(done.id, &ended, now);
+            }
+            Err(failed) => {
+                self.scheduler.fetched(fetch, failed, now);
             }
         }
     }
@@ -370,6 +382,9 @@ impl Courier {
             }
             for notice in &orders.notices {
                 (self.notice)(notice);
+            }
+            for fetch in orders.fetches {
+                self.fetch(fetch, now);
             }
             for exchange in orders.cancels {
                 self.staged.retain(|(staged, _)| *staged != exchange);
@@ -430,8 +445,29 @@ impl Courier {
             return self.scheduler.unaddressed(batch, now);
         };
         let timeout = self.settings.attempt_timeout;
-        let request = endpoint.request(batch, assembled.body, now, timeout);
+        let token = self.tokens.of(webhook, &endpoint);
+        let request = endpoint.request(batch, assembled.body, token, now, timeout);
         self.staged.push((exchange, request));
+    }
+
+    /// Stages a token request, from where the webhook has its tokens now.
+    fn fetch(&mut self, fetch: Fetch, now: Now) {
+        let newest = self
+            .endpoints
+            .get(&fetch.webhook)
+            .and_then(|all| all.last());
+        let timeout = self.settings.attempt_timeout;
+        let request = newest.and_then(|(_, newest)| newest.token_request(now, timeout));
+        if let Some(request) = request {
+            self.tokens.begin(fetch);
+            self.staged.push((fetch.exchange, request));
+        }
+    }
+
+    fn start(&mut self, request: Option<(u64, Request)>, now: Now) {
+        if let Some((exchange, request)) = request {
+            self.client.start(exchange, request, now.mono);
+        }
     }
 
     /// Where a batch goes: where it was formed for, or, where that can't be sent to any more, where its
@@ -519,6 +555,7 @@ impl Courier {
             });
             !revisions.is_empty()
         });
+        self.tokens.retain(|webhook| known.knows(webhook));
         if count(&self.endpoints) < before || !self.rhythm.told {
             self.rhythm.told = true;
             let endpoints = &self.endpoints;

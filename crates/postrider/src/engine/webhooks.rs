@@ -24,7 +24,7 @@ impl Engine {
         Ok(webhook)
     }
 
-    /// Changes a webhook; a changed target is tested first. Batches already formed go where they
+    /// Changes a webhook; a changed target is tested first, changed OAuth 2 settings by fetching a token. Batches already formed go where they
     /// were formed for.
     ///
     /// # Errors
@@ -37,6 +37,10 @@ impl Engine {
         let deliverer = deliverer(self)?;
         if after.target != before.target {
             test(deliverer, &after, TEST_BODY)?;
+        } else if after.auth != before.auth {
+            deliverer
+                .test_token(&after)
+                .map_err(WebhookError::TestFailed)?;
         }
         keep(shared, deliverer, Some(&before), &after)?;
         Ok(after)
@@ -163,6 +167,10 @@ fn keep(
     Err(match refused {
         PutError::Stopped(e) => stopped(e),
         PutError::Target(e) => WebhookError::Target(e),
+        PutError::TokenUrl(e) => WebhookError::Invalid {
+            field: "auth_request_details.url".to_owned(),
+            reason: format!("is refused: {e}"),
+        },
         PutError::UnknownType(name) => WebhookError::Invalid {
             field: "events".to_owned(),
             reason: format!("names '{name}', which is not an event type"),

@@ -39,6 +39,7 @@ pub use error::JournalError;
 pub use file::{Journal, Recovered, open};
 pub use record::{
     Accounts, Asked, BatchStart, Change, Code, Half, Hold, Outcome, Reason, Record, Span,
+    TOKEN_CODE,
 };
 pub use state::{Books, Imbalance, State, WebhookState};
 

@@ -116,6 +116,10 @@ pub(super) fn clip(name: &str) -> &str {
     &name[..end]
 }
 
+/// How the codes of failures begin that are put down to a webhook's OAuth 2 token: alone, the receiver
+/// refused the token; with `_` and a status or an error's name, none was to be had.
+pub const TOKEN_CODE: &str = "ERR_TOKEN";
+
 /// A failure's short code, such as `ECONNREFUSED`. At most 255 bytes.
 pub type Code = Cow<'static, str>;
 

@@ -3,7 +3,7 @@
 use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 use super::history::History;
 use super::listed::Listed;
-use super::record::{Asked, BatchStart, Change, Code, Hold, Outcome, Reason, Record};
+use super::record::{Asked, BatchStart, Change, Code, Hold, Outcome, Reason, Record, TOKEN_CODE};
 use crate::time::UnixMillis;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -229,8 +229,11 @@ impl State {
         batch.in_flight = false;
         batch.failed += 1;
         batch.next_at_ms = next_at_ms;
-        batch.refused += u32::from(matches!(failure.status, Some(400 | 422)));
-        batch.only_refused &= matches!(failure.status, Some(400 | 413 | 422));
+        // What is put down to the webhook's token says nothing of the batch.
+        if !failure.code.starts_with(TOKEN_CODE) {
+            batch.refused += u32::from(matches!(failure.status, Some(400 | 422)));
+            batch.only_refused &= matches!(failure.status, Some(400 | 413 | 422));
+        }
         batch.failure = Some(failure);
         Some(())
     }

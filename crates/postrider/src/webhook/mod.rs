@@ -5,6 +5,7 @@
 //! a new revision: the one in force at an event's offset decides whether the webhook wants it.
 
 mod error;
+mod oauth;
 mod outcomes;
 mod parse;
 mod secret;
@@ -15,6 +16,7 @@ mod status;
 mod tests;
 
 pub use error::WebhookError;
+pub use oauth::{OAuth2, TokenEncoding, TokenParameter};
 pub use outcomes::{Meaning, Outcomes};
 pub use secret::Secret;
 pub use signing::{KeyWish, MAX_KEYS, SigningKey};
@@ -90,6 +92,8 @@ pub enum Auth {
         /// May be empty.
         password: Secret,
     },
+    /// A bearer token by OAuth 2 client credentials, RFC 6749 §4.4 and RFC 6750.
+    OAuth2(OAuth2),
 }
 
 /// A header of the operator's choice.

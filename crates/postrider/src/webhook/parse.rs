@@ -31,9 +31,22 @@ pub(super) fn name(value: &Value) -> Result<String> {
 /// which whoever creates the webhook asks.
 pub(super) fn target(value: &Value) -> Result<String> {
     let target = text("target", value)?;
-    match Target::parse(target, &Policy::default()) {
-        Ok(_) | Err(TargetError::Policy(_)) => Ok(target.to_owned()),
-        Err(e) => Err(e.into()),
+    check_target(target)?;
+    Ok(target.to_owned())
+}
+
+/// A URL under the same rules in another field.
+pub(super) fn url(field: &str, value: &Value) -> Result<String> {
+    let url = text(field, value)?;
+    let refused = |e: TargetError| WebhookError::invalid(field, format!("is refused: {e}"));
+    check_target(url).map_err(refused)?;
+    Ok(url.to_owned())
+}
+
+fn check_target(url: &str) -> std::result::Result<(), TargetError> {
+    match Target::parse(url, &Policy::default()) {
+        Ok(_) | Err(TargetError::Policy(_)) => Ok(()),
+        Err(e) => Err(e),
     }
 }
 
@@ -67,21 +80,20 @@ pub(super) fn auth_type(value: &Value) -> Result<AuthType> {
     match text("auth_type", value)? {
         "none" => Ok(AuthType::None),
         "basic" => Ok(AuthType::Basic),
-        "oauth2" => Err(WebhookError::invalid(
-            "auth_type",
-            "oauth2 is not supported by this version; use none or basic",
-        )),
-        _ => Err(WebhookError::must_be("auth_type", "none or basic")),
+        "oauth2" => Ok(AuthType::OAuth2),
+        _ => Err(WebhookError::must_be("auth_type", "none, basic or oauth2")),
     }
 }
 
-/// `{}` is no credentials: some clients send it with `auth_type: none`.
+/// `{}` is no credentials: some clients send it with `auth_type: none`. Nor is what the original
+/// API shows of an OAuth 2 token.
 pub(super) fn credentials(value: &Value) -> Result<Option<Credentials>> {
     let field = "auth_credentials";
     let object = value
         .as_object()
         .ok_or_else(|| WebhookError::must_be(field, "an object"))?;
-    if object.is_empty() {
+    let of_token = |name: &String| ["access_token", "expires_in", "token_type"].contains(&&**name);
+    if object.keys().all(of_token) {
         return Ok(None);
     }
     let (mut username, mut password) = (None, "");
@@ -112,18 +124,6 @@ pub(super) fn credentials(value: &Value) -> Result<Option<Credentials>> {
         username: username.to_owned(),
         password: Secret::new(password),
     }))
-}
-
-/// Only OAuth 2 has request details.
-pub(super) fn no_request_details(value: &Value) -> Result<()> {
-    match value.as_object() {
-        Some(object) if object.is_empty() => Ok(()),
-        Some(_) => Err(WebhookError::Combination {
-            field: "auth_request_details",
-            reason: "needs auth_type oauth2, which this version does not support",
-        }),
-        None => Err(WebhookError::must_be("auth_request_details", "an object")),
-    }
 }
 
 /// An empty token is none.

@@ -2,7 +2,8 @@
 
 use super::signing::{self, KeyWish, SigningKey};
 use super::{
-    Auth, CustomHeader, Limits, Outcomes, Secret, Subaccounts, Webhook, WebhookError, parse,
+    Auth, CustomHeader, Limits, OAuth2, Outcomes, Secret, Subaccounts, Webhook, WebhookError,
+    oauth, parse,
 };
 use crate::time::UnixMillis;
 use serde_json::Value;
@@ -41,6 +42,8 @@ pub struct WebhookPatch {
     pub auth_type: Option<AuthType>,
     /// What it authenticates with.
     pub credentials: Option<Credentials>,
+    /// Where its tokens come from.
+    pub request_details: Option<OAuth2>,
     /// Its token; `Some(None)` takes it away.
     pub token: Option<Option<Secret>>,
     /// All its custom headers.
@@ -66,6 +69,8 @@ pub enum AuthType {
     None,
     /// By user name and password.
     Basic,
+    /// By a token that OAuth 2 client credentials bring.
+    OAuth2,
 }
 
 /// A user name and a password.
@@ -200,7 +205,9 @@ impl WebhookPatch {
                 "active" => patch.active = Some(parse::boolean(field, value)?),
                 "auth_type" => patch.auth_type = Some(parse::auth_type(value)?),
                 "auth_credentials" => patch.credentials = parse::credentials(value)?,
-                "auth_request_details" => parse::no_request_details(value)?,
+                "auth_request_details" => {
+                    patch.request_details = oauth::request_details(value)?;
+                }
                 "auth_token" => patch.token = Some(parse::token(value)?),
                 "custom_headers" => patch.custom_headers = Some(parse::custom_headers(value)?),
                 "signing_keys" => patch.signing_keys = Some(signing::wishes(value)?),
@@ -219,7 +226,12 @@ impl WebhookPatch {
 
     /// The next revision of `webhook`.
     pub fn apply(self, webhook: &Webhook, now_ms: UnixMillis) -> Result<Webhook, WebhookError> {
-        let auth = next_auth(self.auth_type, self.credentials, &webhook.auth)?;
+        let auth = next_auth(
+            self.auth_type,
+            self.credentials,
+            self.request_details,
+            &webhook.auth,
+        )?;
         let token = match self.token {
             None => webhook.token.clone(),
             Some(None) => None,
@@ -260,29 +272,45 @@ impl WebhookPatch {
 fn next_auth(
     auth_type: Option<AuthType>,
     credentials: Option<Credentials>,
+    request_details: Option<OAuth2>,
     old: &Auth,
 ) -> Result<Auth, WebhookError> {
-    let old_password = match old {
-        Auth::None => None,
-        Auth::Basic { password, .. } => Some(password),
-    };
     let auth_type = auth_type.unwrap_or(match old {
         Auth::None => AuthType::None,
         Auth::Basic { .. } => AuthType::Basic,
+        Auth::OAuth2(_) => AuthType::OAuth2,
     });
-    match (auth_type, credentials) {
-        (AuthType::None, None) => Ok(Auth::None),
-        (AuthType::None, Some(_)) => Err(WebhookError::Combination {
+    let needs = |field, reason| Err(WebhookError::Combination { field, reason });
+    if credentials.is_some() && auth_type != AuthType::Basic {
+        return needs("auth_credentials", "needs auth_type basic");
+    }
+    if request_details.is_some() && auth_type != AuthType::OAuth2 {
+        return needs("auth_request_details", "needs auth_type oauth2");
+    }
+    match (auth_type, credentials, request_details, old) {
+        (AuthType::None, ..) => Ok(Auth::None),
+        (AuthType::Basic, Some(Credentials { username, password }), _, old) => {
+            let old_password = match old {
+                Auth::Basic { password, .. } => Some(password),
+                _ => None,
+            };
+            let password = unmask("auth_credentials.password", password, old_password)?;
+            Ok(Auth::Basic { username, password })
+        }
+        (AuthType::OAuth2, _, Some(details), old) => {
+            let old = match old {
+                Auth::OAuth2(old) => Some(old),
+                _ => None,
+            };
+            Ok(Auth::OAuth2(details.unmasked(old)?))
+        }
+        (AuthType::Basic, None, _, Auth::Basic { .. })
+        | (AuthType::OAuth2, _, None, Auth::OAuth2(_)) => Ok(old.clone()),
+        (AuthType::Basic, None, ..) => Err(WebhookError::Required {
             field: "auth_credentials",
-            reason: "needs auth_type basic",
         }),
-        (AuthType::Basic, Some(Credentials { username, password })) => Ok(Auth::Basic {
-            username,
-            password: unmask("auth_credentials.password", password, old_password)?,
-        }),
-        (AuthType::Basic, None) if old_password.is_some() => Ok(old.clone()),
-        (AuthType::Basic, None) => Err(WebhookError::Required {
-            field: "auth_credentials",
+        (AuthType::OAuth2, _, None, _) => Err(WebhookError::Required {
+            field: "auth_request_details",
         }),
     }
 }
@@ -321,7 +349,11 @@ fn next_scope(
 }
 
 /// A secret, or the one before it where a client sent back the mask.
-fn unmask(field: &str, new: Secret, old: Option<&Secret>) -> Result<Secret, WebhookError> {
+pub(super) fn unmask(
+    field: &str,
+    new: Secret,
+    old: Option<&Secret>,
+) -> Result<Secret, WebhookError> {
     match (new.is_mask(), old) {
         (false, _) => Ok(new),
         (true, Some(old)) => Ok(old.clone()),

@@ -120,13 +120,22 @@ pub enum TestFailure {
         /// What happened, in words.
         detail: String,
     },
+    /// The token URL gave no token, so nothing was POSTed to the target.
+    #[error("POST to webhook tokens URL failed")]
+    NoToken {
+        /// What happened, in words.
+        detail: String,
+        /// The token endpoint's answer, where there was one and it can hold no token.
+        response: Option<TestPost>,
+    },
 }
 
 impl TestFailure {
-    /// The receiver's answer, where there was one.
+    /// What was answered in place of a success, where anything was.
     pub fn response(&self) -> Option<&TestPost> {
         match self {
             TestFailure::Status(answer) => Some(answer),
+            TestFailure::NoToken { response, .. } => response.as_ref(),
             TestFailure::NoAnswer { .. } => None,
         }
     }

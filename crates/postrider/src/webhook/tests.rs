@@ -101,11 +101,31 @@ fn an_error_names_the_field() {
         (json!({"active": "yes"}), "'active' must be true or false"),
         (
             json!({"auth_type": "digest"}),
-            "'auth_type' must be none or basic",
+            "'auth_type' must be none, basic or oauth2",
         ),
         (
             json!({"auth_type": "oauth2"}),
-            "'auth_type' oauth2 is not supported by this version; use none or basic",
+            "'auth_request_details' is required",
+        ),
+        (
+            json!({"auth_type": "oauth2", "auth_request_details": {"url": "http://a/"}}),
+            "'auth_request_details.body' is required",
+        ),
+        (
+            json!({"auth_type": "oauth2", "auth_request_details": {"body": {"a": "b"}}}),
+            "'auth_request_details.url' is required",
+        ),
+        (
+            json!({"auth_type": "oauth2", "auth_request_details": {"url": "ftp://a/", "body": {"a": 1}}}),
+            "'auth_request_details.url' is refused: the target's scheme is \"ftp\": use http or https",
+        ),
+        (
+            json!({"auth_request_details": {"url": "http://a/", "body": {"a": []}}}),
+            "'auth_request_details.body.a' must be a string, a number, true or false",
+        ),
+        (
+            json!({"auth_request_details": {"encoding": "xml"}}),
+            "'auth_request_details.encoding' must be form or json",
         ),
         (
             json!({"auth_type": "basic"}),
@@ -128,8 +148,8 @@ fn an_error_names_the_field() {
             "'auth_credentials' needs auth_type basic",
         ),
         (
-            json!({"auth_request_details": {"url": "x"}}),
-            "'auth_request_details' needs auth_type oauth2, which this version does not support",
+            json!({"auth_request_details": {"url": "http://a/", "body": {"a": "b"}}}),
+            "'auth_request_details' needs auth_type oauth2",
         ),
         (
             json!({"auth_token": "a\r\nb"}),
@@ -331,6 +351,69 @@ fn what_an_answer_shows_may_be_sent_back() {
         .map(|h| h.value.expose())
         .collect();
     assert_eq!(values, ["k", "new"]);
+}
+
+#[test]
+fn token_requests_are_written_as_a_form_or_as_json() {
+    let details = |encoding: &str, body: Value| {
+        json!({"auth_type": "oauth2", "auth_request_details":
+            {"url": "https://auth.example.com/token", "encoding": encoding, "body": body}})
+    };
+    let request = |encoding: &str, body: Value| match webhook(with(details(encoding, body))).auth {
+        Auth::OAuth2(oauth) => {
+            let (kind, body) = oauth.request();
+            (kind, String::from_utf8(body).unwrap())
+        }
+        other => panic!("{other:?}"),
+    };
+    let form = request(
+        "form",
+        json!({"client_id": "me", "client_secret": "a&b=c d\u{e9}", "n": 7}),
+    );
+    assert_eq!(form.0, "application/x-www-form-urlencoded");
+    let expected = "client_id=me&client_secret=a%26b%3Dc+d%C3%A9&n=7&grant_type=client_credentials";
+    assert_eq!(form.1, expected);
+    let body = json!({"grant_type": "own", "client_secret": "\"x", "n": 7, "s": "7", "b": true});
+    let (kind, json) = request("json", body.clone());
+    assert_eq!(
+        (kind, serde_json::from_str::<Value>(&json).unwrap()),
+        ("application/json", body)
+    );
+}
+
+#[test]
+fn masked_parameters_of_a_token_request_stay_as_they_were() {
+    let details =
+        |body: Value| json!({"auth_request_details": {"url": "https://a/", "body": body}});
+    let first = json!({"auth_type": "oauth2", "auth_request_details":
+        {"url": "https://a/", "body": {"client_id": "me", "client_secret": "hush", "pin": 7}}});
+    let w = webhook(with(first));
+    let back = json!({"client_id": "you", "client_secret": Secret::MASK, "pin": Secret::MASK});
+    let Auth::OAuth2(next) = patched(&w, details(back)).unwrap().auth else {
+        panic!("still oauth2");
+    };
+    let values: Vec<_> = next
+        .body
+        .iter()
+        .map(|p| (p.value.expose(), p.bare))
+        .collect();
+    assert_eq!(values, [("you", false), ("hush", false), ("7", true)]);
+    let shown: Vec<_> = next.body.iter().map(TokenParameter::is_public).collect();
+    assert_eq!(shown, [true, false, false]);
+    let unknown = patched(&w, details(json!({"other": Secret::MASK}))).unwrap_err();
+    assert!(
+        unknown
+            .to_string()
+            .starts_with("'auth_request_details.body.other' is the mask")
+    );
+    // As the original API's user interface turns it off, and as its answers come back.
+    let off = patched(&w, json!({"auth_type": "none"})).unwrap();
+    assert_eq!(off.auth, Auth::None);
+    let shown =
+        json!({"auth_type": "oauth2", "auth_credentials": {"access_token": "x", "expires_in": 1}});
+    assert_eq!(patched(&w, shown).unwrap().auth, w.auth);
+    let stored = serde_json::to_string(&w).unwrap();
+    assert_eq!(serde_json::from_str::<Webhook>(&stored).unwrap(), w);
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl Scheduler {
         let own = self.hooks[slot as usize].as_ref();
         match own.map_or(Verdict::Retry, |hook| ended.verdict(&hook.outcomes)) {
             Verdict::Delivered => self.delivered(slot, batch, ended, now),
+            _ if self.excuse(slot, batch, ended, now) => {}
             verdict => self.failed(slot, batch, verdict, ended, now),
         }
     }
@@ -52,6 +53,7 @@ impl Scheduler {
             status: ended.any_status(),
         };
         let (at_ms, latency_ms) = (now.unix_ms, ended.latency_ms);
+        let serial = self.live.get(&batch).map_or(0, |live| live.blame.serial);
         self.forget_live(batch);
         self.record(Record::Outcome {
             batch,
@@ -63,6 +65,9 @@ impl Scheduler {
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
+        if let Some(token) = &mut hook.token {
+            token.accepted(serial);
+        }
         if !hook.succeeded() {
             return;
         }
@@ -94,6 +99,7 @@ impl Scheduler {
             return;
         };
         let attempts = self.state.batch(batch).map_or(1, |open| open.attempts);
+        let attempts = attempts - live.blame.excused.min(attempts);
         let tries = hook.down.as_ref().map_or(attempts, |down| down.tries + 1);
         let pause = self
             .settings

@@ -170,18 +170,18 @@ impl Scheduler {
         Some(batch)
     }
 
-    /// While a target is down nothing but the probe is tried, and age decides alone: what has
-    /// become too old is given up, waiting batches and the backlog's front.
+    /// While a target is down nothing but the probe is tried, and without a token nothing at all:
+    /// age decides alone, and what has become too old is given up, waiting batches and the backlog's
+    /// front.
     pub(super) fn sweep(&mut self, slot: u32, lengths: &mut impl Lengths, now: Now) {
         let give_up = self.give_up_after(slot).as_millis() as u64;
         let wall_ms = self.wall_ms(now);
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
-        let sending = hook.is_sending();
-        match &mut hook.down {
-            Some(down) if sending && now.mono >= down.next_sweep => {
-                down.next_sweep = now.mono.after(SWEEP_EVERY);
+        match hook.next_sweep(now.mono) {
+            Some(next_sweep) if now.mono >= *next_sweep => {
+                *next_sweep = now.mono.after(SWEEP_EVERY);
             }
             _ => return,
         }
@@ -204,11 +204,11 @@ impl Scheduler {
                 None => return,
             }
         }
-        if let Some(down) = self.hooks[slot as usize]
+        if let Some(next_sweep) = self.hooks[slot as usize]
             .as_mut()
-            .and_then(|hook| hook.down.as_mut())
+            .and_then(|hook| hook.next_sweep(now.mono))
         {
-            down.next_sweep = now.mono;
+            *next_sweep = now.mono;
         }
         self.touch(slot);
     }

@@ -20,6 +20,7 @@ mod form;
 mod space;
 #[cfg(test)]
 mod tests;
+mod token;
 mod webhooks;
 
 use std::cmp::Reverse;
@@ -34,6 +35,7 @@ use super::handle::{Notice, Snapshot, WebhookBooks};
 use super::hook::{Down, Hook, Mode, Next, asked_of, selection_of};
 use super::retry::Rng;
 use super::settings::Settings;
+use super::token::{Blame, Token};
 use crate::event::Entry;
 use crate::journal::{Change, OpenBatch, Reason, Record, Span, State};
 use crate::route::{Router, Run, Selection, TypeSet};
@@ -41,6 +43,7 @@ use crate::time::{Instant, Now, UnixMillis};
 use crate::webhook::{Activity, Condition};
 
 pub(crate) use form::{Lengths, Measure, Unreadable};
+pub(crate) use token::{Fetch, Fetched};
 
 /// One POST that is to leave once the records of this turn are journaled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub(crate) struct Orders {
     pub(crate) records: Vec<Record>,
     /// To be started then.
     pub(crate) attempts: Vec<Attempt>,
+    /// Token requests to be started.
+    pub(crate) fetches: Vec<Fetch>,
     /// To be cancelled: no answer is wanted any more.
     pub(crate) cancels: Vec<u64>,
     /// For the operator.
@@ -107,6 +112,7 @@ struct Live {
     stage: Stage,
     /// The webhook's successes when the receiver first refused this batch for what is in it.
     refused_at: Option<u64>,
+    blame: Blame,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,16 +378,16 @@ impl Scheduler {
     /// Does for one webhook what can be done now.
     fn serve(&mut self, slot: u32, lengths: &mut impl Lengths, now: Now) {
         self.split_marked(slot, lengths, now);
+        self.report_token(slot, lengths, now);
         self.sweep(slot, lengths, now);
         loop {
             let Some(hook) = self.hooks[slot as usize].as_mut() else {
                 return;
             };
-            let next = hook.choose(now.mono);
-            if next == Next::Nothing {
+            let (next, proven) = (hook.choose(now.mono), hook.is_proven());
+            if next == Next::Nothing || !self.has_token(slot, now.mono) {
                 break;
             }
-            let proven = hook.is_proven();
             if !self.has_room(proven) {
                 if let Some(hook) = self.hooks[slot as usize].as_mut()
                     && !std::mem::replace(&mut hook.blocked, true)
@@ -445,6 +451,7 @@ impl Scheduler {
         let (exchange, retry) = (self.next_exchange, number > 1);
         self.next_exchange += 1;
         live.stage = Stage::Flying { exchange, retry };
+        live.blame.serial = hook.token.as_ref().map_or(0, Token::serial);
         hook.in_flight += 1;
         hook.retries += u32::from(retry);
         self.flight_bytes += u64::from(live.bytes);

@@ -195,6 +195,7 @@ impl Scheduler {
             expires: self.expiry(slot, batch.age_from_ms, now),
             stage: Stage::Waiting(due),
             refused_at: None,
+            blame: Blame::default(),
         };
         let id = batch.start.batch;
         if let Some(hook) = self.hooks[slot as usize].as_mut() {

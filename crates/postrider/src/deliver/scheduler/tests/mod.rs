@@ -9,6 +9,7 @@ mod restart;
 mod retries;
 mod space;
 mod splitting;
+mod tokens;
 
 use super::*;
 use crate::deliver::retry::{Answer, Ended};
@@ -34,6 +35,8 @@ struct World {
     /// Records, in order, as the journal would have them.
     journal: Vec<Record>,
     cancelled: Vec<u64>,
+    /// Token requests that left and have not ended.
+    fetching: Vec<Fetch>,
     notices: Vec<Notice>,
 }
 
@@ -131,6 +134,7 @@ impl World {
             flying: Vec::new(),
             journal: Vec::new(),
             cancelled: Vec::new(),
+            fetching: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -212,6 +216,7 @@ impl World {
         self.flying
             .retain(|attempt| !orders.cancels.contains(&attempt.exchange));
         self.cancelled.extend(orders.cancels);
+        self.fetching.extend(orders.fetches);
         self.notices.extend(orders.notices);
         self.check();
     }
