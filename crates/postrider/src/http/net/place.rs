@@ -33,7 +33,7 @@ pub(super) struct Pool {
 impl Client {
     /// Finds a connection for a request, or lets it wait.
     pub(super) fn place(&mut self, mut job: Box<Job>, now: Instant) {
-        if let Some((slot, mut link, since)) = self.reusable(job.target.place()) {
+        if let Some((slot, mut link, since)) = self.reusable(job.target.place(), now) {
             job.reused = true;
             job.waited = now.since(since);
             self.counters.reused += 1;
@@ -67,18 +67,23 @@ impl Client {
     }
 
     /// The idle connection to a place that was used last and is still usable.
-    fn reusable(&mut self, place: &Place) -> Option<(usize, Link, Instant)> {
+    fn reusable(&mut self, place: &Place, now: Instant) -> Option<(usize, Link, Instant)> {
         while let Some(slot) = self.pools.get_mut(place)?.idle.pop() {
             let Some(Conn::Idle {
-                mut link, since, ..
+                mut link,
+                since,
+                until,
+                ..
             }) = self.slots.take(slot)
             else {
                 continue;
             };
-            if link.probe() == Peek::Quiet {
-                return Some((slot, link, since));
-            }
-            self.counters.not_reused[NoReuse::IdleClosed.index()] += 1;
+            let why = match link.probe() {
+                Peek::Quiet if now < until => return Some((slot, link, since)),
+                Peek::Quiet => NoReuse::IdleAge,
+                Peek::Unusable => NoReuse::IdleClosed,
+            };
+            self.counters.not_reused[why.index()] += 1;
             link.close();
             self.release(slot, place);
         }
