@@ -5,6 +5,7 @@ mod guest;
 mod identity;
 mod policy;
 mod proxy;
+mod ranges;
 mod support;
 mod timing;
 mod tls;
