@@ -249,6 +249,9 @@ impl Config {
     pub fn http_max_connections(&self) -> u32 {
         self.number("http.max_connections") as u32
     }
+    pub fn http_max_per_target(&self) -> u32 {
+        self.number("http.max_per_target") as u32
+    }
     pub fn history_keep(&self) -> Duration {
         Duration::from_secs(self.number("history.keep_hours") * 3600)
     }

@@ -305,6 +305,12 @@ pub static TABLE: &[Key] = &[
         "Most connections open at once to all targets.",
     ),
     engine(
+        "http.max_per_target",
+        number(Unit::Count, 1, 65_535),
+        "16",
+        "Most connections open at once to one target; a webhook's batches in flight beyond it wait for one.",
+    ),
+    engine(
         "log.sync_ms",
         number(Unit::Millis, 1, 60_000),
         "1000",

@@ -58,6 +58,7 @@ pub(super) fn http(config: &Config) -> Result<http::Config, OpenError> {
         },
         idle_age: config.http_idle(),
         max_requests: config.http_max_requests(),
+        max_per_target: config.http_max_per_target() as usize,
         max_connections: config.http_max_connections() as usize,
         policy: http::Policy {
             allow: config.http_allow_target().to_vec(),
@@ -73,4 +74,49 @@ pub(super) fn http(config: &Config) -> Result<http::Config, OpenError> {
         out.user_agent = config.http_user_agent().to_owned();
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the table calls a default is what the client does without a table.
+    #[test]
+    fn the_http_clients_defaults_are_those_of_the_configuration() {
+        let (ours, theirs) = (http(&Config::default()).unwrap(), http::Config::default());
+        assert_eq!(ours.timeouts, theirs.timeouts);
+        assert_eq!(ours.idle_age, theirs.idle_age);
+        assert_eq!(ours.max_requests, theirs.max_requests);
+        assert_eq!(ours.max_per_target, theirs.max_per_target);
+        assert_eq!(ours.max_connections, theirs.max_connections);
+        assert_eq!(ours.user_agent, theirs.user_agent);
+        assert_eq!((ours.policy, ours.proxy), (theirs.policy, theirs.proxy));
+        assert_eq!(ours.no_proxy, theirs.no_proxy);
+        assert_eq!(ours.ca_file, theirs.ca_file);
+        assert_eq!(ours.certificate_file, theirs.certificate_file);
+        assert_eq!(ours.key_file, theirs.key_file);
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_read_is_refused_by_its_key_and_without_its_password() {
+        for (key, value) in [
+            ("http.proxy", "https://user:secret@proxy"),
+            ("http.no_proxy", "fine.example, not fine"),
+        ] {
+            let mut config = Config::default();
+            config.set(key, value).unwrap();
+            let error = http(&config).unwrap_err().to_string();
+            assert!(error.contains(key) && !error.contains("secret"), "{error}");
+        }
+        let mut config = Config::default();
+        config
+            .set("http.proxy", "http://user:secret@proxy:3128")
+            .unwrap();
+        config
+            .set("http.no_proxy", "a.example, 10.0.0.0/8,")
+            .unwrap();
+        let read = http(&config).unwrap();
+        assert_eq!(read.proxy.unwrap().authority(), "proxy:3128");
+        assert_eq!(read.no_proxy.len(), 2);
+    }
 }
