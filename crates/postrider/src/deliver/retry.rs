@@ -1,7 +1,7 @@
 //! What an attempt's end means, and how long to wait for the next.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::settings::Retry;
 use super::window::Sign;
@@ -183,7 +183,7 @@ impl Retry {
     }
 }
 
-/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
+/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or a date in any of the three forms of §5.6.7.
 pub(super) fn retry_after(value: &str, now_ms: UnixMillis) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
@@ -191,41 +191,9 @@ pub(super) fn retry_after(value: &str, now_ms: UnixMillis) -> Option<Duration> {
             value.parse().unwrap_or(u64::MAX / 1000),
         ));
     }
-    let at_ms = imf_fixdate(value)?.checked_mul(1000)?;
-    Some(Duration::from_millis(at_ms.saturating_sub(now_ms)))
-}
-
-/// Reads the one date format that senders may use, `Sun, 06 Nov 1994 08:49:37 GMT`
-/// (RFC 9110 §5.6.7), as Unix seconds. The two obsolete formats are not worth their code: without
-/// the date the schedule decides.
-fn imf_fixdate(text: &str) -> Option<u64> {
-    const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-    let b = text.as_bytes();
-    if b.len() != 29 || &b[3..5] != b", " || &b[25..] != b" GMT" {
-        return None;
-    }
-    let number = |range: std::ops::Range<usize>| -> Option<u64> {
-        let digits = text.get(range)?;
-        digits
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| digits.parse().ok())?
-    };
-    let month = MONTHS.chunks(3).position(|name| name == &b[8..11])? as u64 + 1;
-    let (day, year) = (number(5..7)?, number(12..16)?);
-    let (hour, minute, second) = (number(17..19)?, number(20..22)?, number(23..25)?);
-    if year < 1970 || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days since 1970-03-01 in years that begin in March, so that the leap day is the last.
-    let (years, months) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let leap_days = years / 4 - years / 100 + years / 400;
-    let days = (years * 365 + leap_days + (months * 153 + 2) / 5 + day).checked_sub(719_469)?;
-    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+    let at = httpdate::parse_http_date(value).ok()?;
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(at.saturating_sub(Duration::from_millis(now_ms)))
 }
 
 /// SplitMix64: spreads retries. Nothing secret hangs on it.
@@ -361,6 +329,9 @@ mod tests {
             retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now),
             Some(S(60))
         );
+        for obsolete in ["Sunday, 06-Nov-94 08:50:37 GMT", "Sun Nov  6 08:50:37 1994"] {
+            assert_eq!(retry_after(obsolete, now), Some(S(60)), "{obsolete}");
+        }
         assert_eq!(
             retry_after("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800_000),
             Some(S(0))
