@@ -174,6 +174,12 @@ impl Config {
     pub fn batch_in_flight(&self) -> u32 {
         self.number("batch.in_flight") as u32
     }
+    pub fn rate_requests_per_s(&self) -> u32 {
+        self.number("rate.requests_per_s") as u32
+    }
+    pub fn rate_events_per_s(&self) -> u32 {
+        self.number("rate.events_per_s") as u32
+    }
     pub fn backlog_max_events(&self) -> u64 {
         self.number("backlog.max_events")
     }

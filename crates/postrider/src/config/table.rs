@@ -173,6 +173,18 @@ pub static TABLE: &[Key] = &[
         "Most batches under way at once to one webhook. A webhook may have its own.",
     ),
     engine(
+        "rate.requests_per_s",
+        number(Unit::Count, 0, 1_000_000),
+        "0",
+        "Most POSTs a second to one webhook, retries included. 0: no limit. A webhook may have its own.",
+    ),
+    engine(
+        "rate.events_per_s",
+        number(Unit::Count, 0, 100_000_000),
+        "0",
+        "Most events a second to one webhook, over time; its batches hold no more than a second's worth. 0: no limit. A webhook may have its own.",
+    ),
+    engine(
         "backlog.max_events",
         number(Unit::Count, 0, TIB),
         "0",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::backlog::Backlog;
+use super::bucket::Bucket;
 use super::settings::Pace;
 use super::token::Token;
 use super::window::Window;
@@ -51,6 +52,8 @@ pub(super) struct Hook {
     streak: u32,
     last_failed: Option<Uuid>,
     pub(super) down: Option<Down>,
+    /// How its rate limits stand: POSTs, events.
+    rates: [Bucket; 2],
     /// Where it authenticates by OAuth 2.
     pub(super) token: Option<Token>,
     /// Attempts that were accepted.
@@ -126,6 +129,7 @@ impl Hook {
             streak: 0,
             last_failed: None,
             down: None,
+            rates: [Bucket::default(); 2],
             token: None,
             successes: 0,
             body_limit: u32::MAX,
@@ -183,7 +187,7 @@ impl Hook {
     /// What goes out next. First attempts and retries can't starve each other: retries take at most
     /// half of the slots, and where both could go they take turns.
     pub(super) fn choose(&mut self, now: Instant) -> Next {
-        if !self.is_sending() {
+        if !self.is_sending() || now < self.rate_opens() {
             return Next::Nothing;
         }
         if let Some(down) = &self.down {
@@ -216,6 +220,32 @@ impl Hook {
             (None, true) => Next::Fresh,
             (None, false) => Next::Nothing,
         }
+    }
+
+    /// When its rate limits allow another POST.
+    fn rate_opens(&self) -> Instant {
+        let rates = [self.pace.requests_per_s, self.pace.events_per_s];
+        let limited = rates.iter().zip(&self.rates).filter(|(rate, _)| **rate > 0);
+        limited
+            .map(|(_, bucket)| bucket.open_at())
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Counts a POST of so many events towards its rate limits.
+    pub(super) fn take_rates(&mut self, events: u32, now: Instant) {
+        let [requests, all_events] = &mut self.rates;
+        requests.take(1, self.pace.requests_per_s, now);
+        all_events.take(events, self.pace.events_per_s, now);
+    }
+
+    /// From now on its batches are formed and paced like this. Debts of a former rate are forgiven.
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        let rates = |pace: &Pace| (pace.requests_per_s, pace.events_per_s);
+        if rates(&pace) != rates(&self.pace) {
+            self.rates = [Bucket::default(); 2];
+        }
+        self.pace = pace;
     }
 
     /// The oldest open batch, and nothing else before it has ended.
@@ -336,6 +366,7 @@ impl Hook {
                 next = Some(next.map_or(time, |next: Instant| next.min(time)));
             }
         };
+        at(self.rate_opens());
         if let Some(token) = &self.token
             && token.is_failing(now)
         {

@@ -14,6 +14,7 @@ pub mod fuzzing {
 
 mod backlog;
 mod body;
+mod bucket;
 mod endpoint;
 mod errand;
 mod handle;

@@ -53,6 +53,10 @@ pub struct Pace {
     pub linger: Duration,
     /// Batches under way at once; at least 1.
     pub in_flight: u32,
+    /// POSTs a second, retries included; 0: no limit.
+    pub requests_per_s: u32,
+    /// Events a second, over time; 0: no limit.
+    pub events_per_s: u32,
     /// One batch at a time, in the order of the log; a batch that fails holds the rest.
     pub ordered: bool,
     /// A batch is given up when its youngest event is this old; `None`: as [`Retry`] says.
@@ -70,6 +74,8 @@ impl Default for Pace {
             max_bytes: 1_000_000,
             linger: Duration::from_secs(1),
             in_flight: 4,
+            requests_per_s: 0,
+            events_per_s: 0,
             ordered: false,
             give_up_after: None,
             backlog_events: 0,
@@ -84,11 +90,18 @@ impl Pace {
         let own = &webhook.limits;
         let linger = |ms| Duration::from_millis(u64::from(ms));
         let give_up = |s| Duration::from_secs(u64::from(s));
+        let events_per_s = own.events_per_s.unwrap_or(self.events_per_s);
+        let max_events = own.batch_events.unwrap_or(self.max_events).max(1);
         Pace {
-            max_events: own.batch_events.unwrap_or(self.max_events).max(1),
+            max_events: match events_per_s {
+                0 => max_events,
+                rate => max_events.min(rate),
+            },
             max_bytes: own.batch_bytes.unwrap_or(self.max_bytes),
             linger: own.linger_ms.map_or(self.linger, linger),
             in_flight: own.in_flight.unwrap_or(self.in_flight).max(1),
+            requests_per_s: own.requests_per_s.unwrap_or(self.requests_per_s),
+            events_per_s,
             ordered: webhook.ordered,
             give_up_after: own.give_up_after_s.map(give_up).or(self.give_up_after),
             backlog_events: own.backlog_events.unwrap_or(self.backlog_events),

@@ -12,6 +12,8 @@ pub(super) fn deliver(config: &Config) -> Settings {
             max_bytes: config.batch_max_bytes(),
             linger: config.batch_linger(),
             in_flight: config.batch_in_flight(),
+            requests_per_s: config.rate_requests_per_s(),
+            events_per_s: config.rate_events_per_s(),
             backlog_events: config.backlog_max_events(),
             backlog_bytes: config.backlog_max_bytes(),
             ..Pace::default()

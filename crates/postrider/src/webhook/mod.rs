@@ -152,6 +152,12 @@ pub struct Limits {
     /// Batches under way at once, instead of `batch.in_flight`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u32>,
+    /// POSTs a second, instead of `rate.requests_per_s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_s: Option<u32>,
+    /// Events a second, instead of `rate.events_per_s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_per_s: Option<u32>,
     /// Seconds after which a batch is given up, instead of `retry.give_up_after_s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub give_up_after_s: Option<u32>,

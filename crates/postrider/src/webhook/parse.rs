@@ -257,6 +257,8 @@ pub(super) fn limits(value: &Value) -> Result<Limits> {
             "batch_bytes" => (&mut limits.batch_bytes, "batch.max_bytes"),
             "linger_ms" => (&mut limits.linger_ms, "batch.linger_ms"),
             "in_flight" => (&mut limits.in_flight, "batch.in_flight"),
+            "requests_per_s" => (&mut limits.requests_per_s, "rate.requests_per_s"),
+            "events_per_s" => (&mut limits.events_per_s, "rate.events_per_s"),
             "give_up_after_s" => (&mut limits.give_up_after_s, "retry.give_up_after_s"),
             _ => return Err(WebhookError::invalid(field, "is not a limit of a webhook")),
         };

@@ -437,7 +437,7 @@ impl Scheduler {
             return;
         };
         let number = open.attempts + 1;
-        let spans = open.start.spans.clone();
+        let (spans, events) = (open.start.spans.clone(), open.start.events);
         let (webhook, revision) = (open.start.webhook, open.start.revision);
         let Some(live) = self.live.get_mut(&batch) else {
             return;
@@ -451,6 +451,7 @@ impl Scheduler {
         let (exchange, retry) = (self.next_exchange, number > 1);
         self.next_exchange += 1;
         live.stage = Stage::Flying { exchange, retry };
+        hook.take_rates(events, now.mono);
         live.blame.serial = hook.token.as_ref().map_or(0, Token::serial);
         hook.in_flight += 1;
         hook.retries += u32::from(retry);

@@ -26,7 +26,8 @@ impl Scheduler {
             return;
         };
         let Terms { pace, outcomes } = terms.into();
-        (hook.pace, hook.outcomes) = (pace, outcomes);
+        hook.set_pace(pace);
+        hook.outcomes = outcomes;
         hook.body_limit = u32::MAX;
         if hook.revision != revision {
             hook.revision = revision;

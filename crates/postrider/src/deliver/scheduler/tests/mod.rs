@@ -5,6 +5,7 @@ mod batching;
 mod changes;
 mod holding;
 mod outcomes;
+mod rates;
 mod restart;
 mod retries;
 mod space;
