@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["fork", "fs", "time", "webhook"]),
     ("http", &["allow", "time"]),
     ("route", &["event", "log", "time", "webhook"]),
+    ("search", &["event", "log", "time"]),
     (
         "deliver",
         &[

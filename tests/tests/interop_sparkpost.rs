@@ -199,6 +199,56 @@ fn its_documentation_and_samples_calls_are_answered() {
 }
 
 #[test]
+fn its_searches_find_what_was_pushed() {
+    let (_dir, served) = serve(&[]);
+    let Some(mut client) = Client::of(&served.url, &served.key) else {
+        return;
+    };
+    let lines: String = (0..5)
+        .map(|n| format!("{{\"type\":\"bounce\",\"rcpt_to\":\"r{n}@example.com\"}}\n"))
+        .collect();
+    push(&served, &lines);
+    push(
+        &served,
+        r#"{"type":"relay_injection","rcpt_to":"r0@example.com"}"#,
+    );
+    let events = json!({"events": ["bounce", "click"], "per_page": 2, "cursor": "initial"});
+    let first = postrider_tests::binary::until("all events in the log", || {
+        let found = client.call("events.searchMessage", std::slice::from_ref(&events));
+        found.ok().filter(|found| found["total_count"] == 5)
+    });
+    let recipients = |body: &Value| -> Vec<String> {
+        let results = body["results"].as_array().expect("an array").iter();
+        results
+            .map(|r| r["rcpt_to"].as_str().expect("text").to_owned())
+            .collect()
+    };
+    assert_eq!(recipients(&first), ["r4@example.com", "r3@example.com"]);
+    let next = first["links"]["next"].as_str().expect("a link");
+    let cursor = next.rsplit_once("cursor=").expect("a cursor").1;
+    let events = json!({"events": ["bounce", "click"], "per_page": 2, "cursor": cursor});
+    let second = client.call("events.searchMessage", &[events]).expect("200");
+    assert_eq!(recipients(&second), ["r2@example.com", "r1@example.com"]);
+
+    let page = json!({"events": ["bounce", "click"], "per_page": 2, "page": 3});
+    let third = client.call("messageEvents.search", &[page]).expect("200");
+    assert_eq!(recipients(&third), ["r0@example.com"]);
+    assert_eq!(third["total_count"], 5);
+    let rels: Vec<&Value> = third["links"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|l| &l["rel"])
+        .collect();
+    assert_eq!(rels, ["first", "previous", "last"]);
+    let one = json!({"recipients": ["r1@example.com", "r9@example.com"]});
+    let found = client.call("messageEvents.search", &[one]).expect("200");
+    assert_eq!(recipients(&found), ["r1@example.com"]);
+    assert_eq!(found["links"], json!([]));
+    served.process.terminate();
+}
+
+#[test]
 fn it_tells_errors_as_the_original_api_does() {
     let (_dir, served) = serve(&[]);
     let Some(mut client) = Client::of(&served.url, &served.key) else {

@@ -1,7 +1,9 @@
 //! What the API needs of an engine.
 
 use postrider::engine::{Engine, FlushError, Level, PushError, PushOptions, Severity};
-use postrider::event;
+use postrider::event::{self, Catalogue, TypeId};
+use postrider::log::LogError;
+use postrider::search::{Page, Query};
 use postrider::store::Store;
 use postrider::time::{Clock, SystemClock};
 use postrider::webhook::{
@@ -11,6 +13,17 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
+
+/// An event type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventType {
+    /// Its number.
+    pub id: TypeId,
+    /// Its name.
+    pub name: String,
+    /// The category that it belongs to.
+    pub category: String,
+}
 
 /// How long a pushed event waits for room, and a batch of them for the log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,6 +55,10 @@ pub trait Backend: Send + Sync {
     fn store(&self) -> &Store;
     /// Whether answers show secrets instead of a mask.
     fn echo_secrets(&self) -> bool;
+    /// Every event type, of the catalogue and custom.
+    fn event_types(&self) -> Vec<EventType>;
+    /// The events of the log that fit a query.
+    fn search(&self, query: &Query) -> Result<Page, LogError>;
     /// Pushes an event: the text of an object of fields, or of an event in its envelope. Waits a while
     /// where there is no room.
     fn push_line(&self, line: &[u8]) -> Result<(), PushError>;
@@ -133,6 +150,25 @@ impl Backend for Engine {
 
     fn metrics(&self) -> String {
         Engine::metrics(self)
+    }
+
+    fn event_types(&self) -> Vec<EventType> {
+        let catalogue = Catalogue::types().iter().map(|ty| EventType {
+            id: ty.id,
+            name: ty.name.to_owned(),
+            category: ty.category().name.to_owned(),
+        });
+        let custom = self.schema().custom_types().into_iter();
+        let custom = custom.map(|(id, custom)| EventType {
+            id,
+            name: custom.name.to_string(),
+            category: custom.category.to_string(),
+        });
+        catalogue.chain(custom).collect()
+    }
+
+    fn search(&self, query: &Query) -> Result<Page, LogError> {
+        Engine::search(self, query)
     }
 
     fn push_line(&self, line: &[u8]) -> Result<(), PushError> {

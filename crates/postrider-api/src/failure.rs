@@ -5,6 +5,7 @@
 
 use crate::message::Response;
 use crate::view;
+use postrider::log::LogError;
 use postrider::store::{Grant, StoreError};
 use postrider::webhook::{TestFailure, WebhookError};
 use serde_json::{Value, json};
@@ -56,6 +57,7 @@ pub(crate) enum Failure {
     NoSuchKey,
     Webhook(WebhookError),
     Store(StoreError),
+    Log(LogError),
 }
 
 impl From<WebhookError> for Failure {
@@ -67,6 +69,12 @@ impl From<WebhookError> for Failure {
 impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         Failure::Store(e)
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(e: LogError) -> Self {
+        Failure::Log(e)
     }
 }
 
@@ -155,6 +163,7 @@ impl Failure {
             Failure::Missing { field } => error(422, "1400", format!("'{field}' is required")),
             Failure::Webhook(e) => webhook_error(e),
             Failure::Store(e) => store_error(&e),
+            Failure::Log(e) => error(500, "1500", e.to_string()),
         }
     }
 }

@@ -11,6 +11,7 @@ mod admin;
 mod audit;
 mod auth;
 mod backend;
+mod events;
 mod failure;
 mod health;
 mod ingest;
@@ -26,7 +27,7 @@ mod webhooks;
 
 pub use admin::{AdminSocket, SOCKET_NAME};
 pub use audit::FILE_NAME as AUDIT_LOG;
-pub use backend::Backend;
+pub use backend::{Backend, EventType};
 pub use message::{Caller, Request, Response};
 
 use auth::{Identity, Name};

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::ingest::{self, UnderWay};
 use crate::message::{Request, Response};
 use crate::query::Query;
-use crate::{health, keys, openapi, samples, webhooks};
+use crate::{events, health, keys, openapi, samples, webhooks};
 use postrider::store::Grant;
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub(crate) static TABLES: &[&[Operation]] = &[
     webhooks::OPERATIONS,
     samples::OPERATIONS,
+    events::OPERATIONS,
     ingest::OPERATIONS,
     keys::OPERATIONS,
     health::OPERATIONS,

@@ -30,14 +30,24 @@ impl<'a> Query<'a> {
         })
     }
 
-    /// A whole number from 1 to `most`; `most` where none is asked for.
-    pub(crate) fn limit(&self, most: usize) -> Result<usize, Failure> {
-        let Some(text) = self.get("limit") else {
-            return Ok(most);
+    /// Every parameter as it was given.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// A whole number from 1 to `most`.
+    pub(crate) fn number(
+        &self,
+        name: &'static str,
+        default: usize,
+        most: usize,
+    ) -> Result<usize, Failure> {
+        let Some(text) = self.get(name) else {
+            return Ok(default);
         };
-        let limit = text.parse().ok().filter(|n| (1..=most).contains(n));
-        limit.ok_or_else(|| Failure::Parameter {
-            name: "limit",
+        let number = text.parse().ok().filter(|n| (1..=most).contains(n));
+        number.ok_or_else(|| Failure::Parameter {
+            name,
             reason: format!("must be a whole number from 1 to {most}"),
         })
     }

@@ -193,7 +193,7 @@ fn validate(call: &Call<'_>) -> Answer {
 }
 
 fn batch_status(call: &Call<'_>) -> Answer {
-    let limit = call.query.limit(MAX_BATCHES)?;
+    let limit = call.query.number("limit", MAX_BATCHES, MAX_BATCHES)?;
     let (webhook, _) = find(call)?;
     let batches = call.backend.batch_status(webhook.id, limit)?;
     Ok(Response::results(

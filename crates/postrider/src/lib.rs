@@ -48,6 +48,8 @@ pub mod queue;
 #[cfg(feature = "engine")]
 pub mod route;
 #[cfg(feature = "engine")]
+pub mod search;
+#[cfg(feature = "engine")]
 pub mod store;
 #[cfg(feature = "engine")]
 pub mod webhook;

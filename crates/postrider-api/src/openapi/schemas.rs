@@ -257,6 +257,21 @@ fn events() -> Value {
             &json!({"type": "object", "additionalProperties": category}),
         ),
         "EventsSamples": results(&json!({"type": "array", "items": reference("Event")})),
+        "Results": results(&json!({})),
+        "Found": {
+            "type": "object", "required": ["results", "total_count", "links"],
+            "properties": {
+                "results": {
+                    "type": "array",
+                    "items": {"type": "object", "required": ["type", "timestamp"]},
+                },
+                "total_count": {"type": "integer", "minimum": 0},
+                "total_count_exact": {
+                    "const": false, "description": "Extension: there are more than `total_count`",
+                },
+                "links": {"type": ["object", "array"]},
+            },
+        },
         "Event": {
             "type": "object", "required": ["msys"],
             "description": "One event in its envelope",

@@ -2,11 +2,13 @@
 
 use postrider::engine::{FlushError, Level, PushError};
 use postrider::event::{self, Encoder, Schema};
+use postrider::log::{Log, LogError, LogWriter};
+use postrider::search::{Page, Query, search};
 use postrider::store::{Grant, NewKey, Store};
 use postrider::webhook::{
     Activity, BatchStatus, TestFailure, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
 };
-use postrider_api::{Api, Backend, Caller, Request, Response};
+use postrider_api::{Api, Backend, Caller, EventType, Request, Response};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +32,7 @@ pub(crate) struct Fake {
     pub(crate) pushed: Mutex<Vec<Value>>,
     pub(crate) flushed: Mutex<Vec<Level>>,
     pub(crate) audit: Option<tempfile::TempDir>,
+    pub(crate) log: Mutex<Option<(LogWriter, Arc<Log>)>>,
     /// Requests a second of each key.
     pub(crate) rate: u32,
 }
@@ -53,6 +56,7 @@ impl Fake {
             pushed: Mutex::default(),
             flushed: Mutex::default(),
             audit: None,
+            log: Mutex::default(),
             rate: 0,
         }
     }
@@ -142,6 +146,22 @@ impl Backend for Fake {
 
     fn echo_secrets(&self) -> bool {
         self.echo_secrets
+    }
+
+    fn event_types(&self) -> Vec<EventType> {
+        let types = event::Catalogue::types().iter();
+        let one = |ty: &event::TypeInfo| EventType {
+            id: ty.id,
+            name: ty.name.to_owned(),
+            category: ty.category().name.to_owned(),
+        };
+        types.map(one).collect()
+    }
+
+    fn search(&self, query: &Query) -> Result<Page, LogError> {
+        let log = self.log.lock().unwrap();
+        let (_, log) = log.as_ref().expect("a test that searches has a log");
+        search(log, query)
     }
 
     fn push_line(&self, line: &[u8]) -> Result<(), PushError> {

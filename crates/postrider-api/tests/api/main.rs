@@ -2,6 +2,7 @@
 
 mod auth;
 mod bodies;
+mod events;
 mod fake;
 mod ingest;
 mod keys;

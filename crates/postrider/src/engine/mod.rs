@@ -39,6 +39,8 @@ pub use stats::Stats;
 use crate::config::Config;
 use crate::event::{EventError, Schema, TypeId};
 use crate::fork;
+use crate::log::LogError;
+use crate::search;
 use crate::store::Store;
 use live::Live;
 use shared::Shared;
@@ -137,6 +139,15 @@ impl Engine {
     /// Replaces the logger of what the engine says from now on.
     pub fn set_logger(&self, logger: Option<Logger>) {
         self.shared().logger.set(logger);
+    }
+
+    /// The events of the log that fit a query, newest first. It takes as long as reading does; under
+    /// `log.keep = wanted` the log has what webhooks wanted, for as long as they need it.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn search(&self, query: &search::Query) -> Result<search::Page, LogError> {
+        search::search(&self.shared().log, query)
     }
 
     /// Gives the host's logger a line.

@@ -1,0 +1,122 @@
+use super::*;
+use crate::event::{Encoder, Schema, types};
+use crate::log::{LogConfig, LogWriter};
+use std::sync::Arc;
+
+const NOW: u64 = 1_700_000_000_000;
+
+/// A log in memory, an event of each line in it, a frame for each slice.
+fn log_of(frames: &[&[(u64, &str)]]) -> (LogWriter, Arc<Log>) {
+    let (mut writer, log, _) = crate::log::open(LogConfig::in_memory(), 0).unwrap();
+    for events in frames {
+        append(&mut writer, events);
+    }
+    (writer, log)
+}
+
+fn append(writer: &mut LogWriter, events: &[(u64, &str)]) {
+    let mut frame = writer.frame();
+    let (mut encoder, schema) = (Encoder::new(), Schema::new(true));
+    for (seconds, fields) in events {
+        let line = format!("{{\"timestamp\":\"{seconds}\",{fields}}}");
+        let encoded = encoder.line(&schema, line.as_bytes(), NOW).unwrap();
+        assert!(frame.push(&encoded.entry, encoded.text_and_separator()));
+    }
+    writer.append(&mut frame).unwrap();
+}
+
+fn query() -> Query {
+    Query {
+        times_ms: 0..u64::MAX,
+        types: vec![types::DELIVERY, types::BOUNCE],
+        subaccounts: None,
+        filters: Vec::new(),
+        below: u64::MAX,
+        skip: 0,
+        limit: 100,
+        count: true,
+    }
+}
+
+fn offsets(log: &Log, query: &Query) -> Vec<u64> {
+    let page = search(log, query).unwrap();
+    page.hits.iter().map(|hit| hit.offset).collect()
+}
+
+const DELIVERY: &str = r#""type":"delivery","rcpt_to":"a@example.com","subaccount_id":7"#;
+const BOUNCE: &str = r#""type":"bounce","rcpt_to":"b@example.com""#;
+
+#[test]
+fn what_fits_is_found_newest_first() {
+    let (_writer, log) = log_of(&[&[(1, DELIVERY), (2, BOUNCE)], &[(3, DELIVERY)]]);
+    assert_eq!(offsets(&log, &query()), [2, 1, 0]);
+    let only = |change: &dyn Fn(&mut Query)| {
+        let mut query = query();
+        change(&mut query);
+        offsets(&log, &query)
+    };
+    assert_eq!(only(&|q| q.types = vec![types::BOUNCE]), [1]);
+    assert_eq!(only(&|q| q.times_ms = 1_000..3_000), [1, 0]);
+    assert_eq!(only(&|q| q.times_ms = 1_001..u64::MAX), [2, 1]);
+    assert_eq!(only(&|q| q.subaccounts = Some(vec![7])), [2, 0]);
+    assert_eq!(only(&|q| q.subaccounts = Some(vec![0])), [1]);
+    let to_b = || Filter::new(&["rcpt_to"], Match::Whole, ["B@example.com".to_owned()]);
+    assert_eq!(only(&|q| q.filters = vec![to_b()]), [1]);
+    let page = search(&log, &query()).unwrap();
+    assert_eq!((page.found, page.complete, page.more), (3, true, false));
+    assert!(page.hits[1].text.starts_with(b"{\"msys\":"));
+}
+
+#[test]
+fn pages_by_offset_show_each_event_once_though_others_arrive() {
+    let frame: Vec<(u64, &str)> = (0..10).map(|n| (n, DELIVERY)).collect();
+    let (mut writer, log) = log_of(&[&frame, &frame, &frame]);
+    let mut query = query();
+    query.limit = 7;
+    let mut seen = Vec::new();
+    loop {
+        let page = search(&log, &query).unwrap();
+        seen.extend(page.hits.iter().map(|hit| hit.offset));
+        append(&mut writer, &frame);
+        if !page.more {
+            break;
+        }
+        query.below = page.next_below;
+        query.count = false;
+    }
+    assert_eq!(seen, (0..30).rev().collect::<Vec<u64>>());
+}
+
+#[test]
+fn pages_by_number_pass_over_the_ones_before() {
+    let frame: Vec<(u64, &str)> = (0..10).map(|n| (n, DELIVERY)).collect();
+    let (_writer, log) = log_of(&[&frame, &frame]);
+    let mut query = query();
+    query.limit = 6;
+    let pages: Vec<Vec<u64>> = (0..5)
+        .map(|n| {
+            query.skip = n * 6;
+            offsets(&log, &query)
+        })
+        .collect();
+    assert_eq!(pages.concat(), (0..20).rev().collect::<Vec<u64>>());
+    assert_eq!(
+        pages.iter().map(Vec::len).collect::<Vec<_>>(),
+        [6, 6, 6, 2, 0]
+    );
+    query.skip = 12;
+    let page = search(&log, &query).unwrap();
+    assert_eq!((page.found, page.complete, page.more), (20, true, true));
+    assert!(page.hits.iter().all(Hit::is_fetched));
+}
+
+#[test]
+fn more_is_told_exactly() {
+    let (_writer, log) = log_of(&[&[(1, DELIVERY)], &[(1, BOUNCE)], &[(1, DELIVERY)]]);
+    let mut query = query();
+    query.limit = 2;
+    query.types = vec![types::DELIVERY];
+    assert!(!search(&log, &query).unwrap().more);
+    query.limit = 1;
+    assert!(search(&log, &query).unwrap().more);
+}
