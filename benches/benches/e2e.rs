@@ -4,11 +4,11 @@
 //! `cargo bench -p postrider-bench --bench e2e`; `ROUNDS` and `EVENTS` change the length.
 
 use postrider::engine::{Engine, PushOptions};
-use postrider::event::{Encoder, Schema, types};
+use postrider::event::types;
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
 use postrider_bench::figures::{cpu_time, machine, median};
-use postrider_bench::sink::{Sink, post_prepared};
+use postrider_bench::sink::{Sink, post_prepared, prepared_body};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ fn main() {
     } else {
         number("EVENTS", 2_000_000)
     };
-    let body = prepared_body();
+    let body = prepared_body(BATCH);
     println!("{}", machine());
     println!(
         "{events} events of {} bytes, batches of {BATCH}, {rounds} rounds; median of rounds",
@@ -81,27 +81,6 @@ fn timed(events: u64, work: impl FnOnce()) -> Run {
         events_per_s: events as f64 / wall.as_secs_f64(),
         cpu_s_per_million: cpu.as_secs_f64() / events as f64 * 1e6,
     }
-}
-
-/// A body as the engine would send it: `BATCH` events.
-fn prepared_body() -> Vec<u8> {
-    let schema = Schema::new(false);
-    let mut encoder = Encoder::new();
-    let mut body = b"[".to_vec();
-    for _ in 0..BATCH {
-        let encoded = encoder
-            .typed(
-                &schema,
-                types::DELIVERY,
-                &event::fields(),
-                1_776_522_307_000,
-            )
-            .expect("the benchmark's event is valid");
-        body.extend_from_slice(encoded.text_and_separator());
-    }
-    body.truncate(body.len() - 2);
-    body.push(b']');
-    body
 }
 
 fn measure_limit(body: &[u8], events: u64) -> Run {

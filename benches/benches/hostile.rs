@@ -10,7 +10,7 @@ use postrider::engine::{Engine, PushOptions};
 use postrider::event::{Field, FieldName, Value, types};
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
-use postrider_bench::figures::{cpu_time, machine, percentile};
+use postrider_bench::figures::{cpu_time, machine, percentile, resident_kib};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -114,7 +114,7 @@ fn measure(seconds: u64, rate: u64, hostile: u64) -> Figures {
         let due = start + Duration::from_nanos(n * 1_000_000_000 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         if n == events / 4 {
-            memory_then = memory_kib();
+            memory_then = resident_kib();
         }
         let mut fields = fields.clone();
         fields.push(Field {
@@ -134,7 +134,7 @@ fn measure(seconds: u64, rate: u64, hostile: u64) -> Figures {
         );
         std::thread::sleep(Duration::from_millis(5));
     }
-    let (cpu, memory) = (cpu_time() - cpu, memory_kib());
+    let (cpu, memory) = (cpu_time() - cpu, resident_kib());
     let stats = engine.stats();
     assert!(stats.balanced(), "{stats:?}");
     drop(engine.close(Duration::ZERO));
@@ -221,16 +221,6 @@ fn read_head(stream: &mut impl BufRead) -> Option<Head> {
 }
 
 /// Anonymous and shared resident memory, as the design counts it.
-fn memory_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
-    let field = |name| {
-        let line = status.lines().find_map(|l| l.strip_prefix(name));
-        let number = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
-        number.unwrap_or(0)
-    };
-    field("RssAnon:") + field("RssShmem:")
-}
-
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

@@ -25,6 +25,17 @@ pub fn cpu_time() -> Duration {
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
+/// Anonymous and shared pages of this process now, in KiB.
+pub fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+    let field = |name| {
+        let line = status.lines().find_map(|l| l.strip_prefix(name));
+        let number = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+        number.unwrap_or(0)
+    };
+    field("RssAnon:") + field("RssShmem:")
+}
+
 /// One line on the machine: CPU, cores, kernel.
 pub fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();

@@ -2,6 +2,8 @@
 //! prepared bytes to it over one connection. Both are as cheap as sockets allow, so what they do
 //! together is the limit of this machine.
 
+use crate::event;
+use postrider::event::{Encoder, Schema, types};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -126,6 +128,26 @@ fn content_length(head: &[u8]) -> Option<usize> {
         name.eq_ignore_ascii_case("content-length")
             .then(|| value.trim().parse().ok())?
     })
+}
+
+/// A body as the engine would send it, of `events` events.
+pub fn prepared_body(events: u64) -> Vec<u8> {
+    let schema = Schema::new(false);
+    let mut encoder = Encoder::new();
+    let mut body = b"[".to_vec();
+    for _ in 0..events {
+        let encoded = encoder.typed(
+            &schema,
+            types::DELIVERY,
+            &event::fields(),
+            1_776_522_307_000,
+        );
+        let encoded = encoded.expect("the benchmark's event is valid");
+        body.extend_from_slice(encoded.text_and_separator());
+    }
+    body.truncate(body.len() - 2);
+    body.push(b']');
+    body
 }
 
 /// POSTs `body` to the sink `times` times over one connection, each after the answer to the last.
