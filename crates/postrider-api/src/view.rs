@@ -125,6 +125,13 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
         Subaccounts::One(n) => view["subaccount_id"] = (*n).into(),
         Subaccounts::All { .. } | Subaccounts::Primary => {}
     }
+    if let Some(own) = &webhook.client_certificate {
+        view["client_certificate"] = own.certificate.as_str().into();
+        view["client_key"] = style.secret(&own.key);
+    }
+    if webhook.gzip {
+        view["gzip"] = true.into();
+    }
     if !webhook.signing_keys.is_empty() {
         let keys = webhook.signing_keys.iter();
         let keys = keys.map(|key| signing_key(key, style.secret(&key.secret)));

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use uuid::{Uuid, uuid};
 
 use super::PutError;
+use super::body::gzip;
 use crate::auth::{self, AccessToken, Signer};
 use crate::http::{Body, HeaderLines, Method, Policy, Request, Slice, Target};
 use crate::time::Now;
@@ -21,8 +22,10 @@ pub(crate) const TEST_BATCH: Uuid = uuid!("77c2b630-d712-11e4-9642-efc2723b99c1"
 /// its revision while such batches are open.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
+    url: String,
     target: Arc<Target>,
     headers: HeaderLines,
+    gzip: bool,
     signer: Signer,
     tokens: Option<TokenSource>,
 }
@@ -58,7 +61,10 @@ impl TokenSource {
 impl Endpoint {
     /// Checks target and headers, and writes out what is the same for every batch.
     pub(crate) fn of(webhook: &Webhook, policy: &Policy) -> Result<Endpoint, PutError> {
-        let target = Arc::new(Target::parse(&webhook.target, policy)?);
+        let mut target = Target::parse(&webhook.target, policy)?;
+        if let Some(certificate) = &webhook.client_certificate {
+            target = target.with_identity(certificate.identity()?);
+        }
         let mut headers = HeaderLines::new();
         headers.push("Content-Type", "application/json")?;
         if let Some(token) = &webhook.token {
@@ -79,9 +85,14 @@ impl Endpoint {
         for key in &webhook.signing_keys {
             signer.add(key.key()?, key.retires_ms);
         }
+        if webhook.gzip {
+            headers.push("Content-Encoding", "gzip")?;
+        }
         Ok(Endpoint {
-            target,
+            url: webhook.target.clone(),
+            target: Arc::new(target),
             headers,
+            gzip: webhook.gzip,
             signer,
             tokens,
         })
@@ -104,9 +115,9 @@ impl Endpoint {
         })
     }
 
-    /// Whether it sends to the same place as `other`.
+    /// Whether it sends to the same place as `other`, whatever its credentials.
     pub(crate) fn same_target(&self, other: &Endpoint) -> bool {
-        self.target == other.target
+        self.url == other.url
     }
 
     /// One attempt's POST of a batch, to be over within `timeout`. Signed as of `now`.
@@ -139,8 +150,93 @@ impl Endpoint {
             target: self.target.clone(),
             method: Method::Post,
             headers,
-            body,
+            body: if self.gzip { gzip(&body) } else { body },
             deadline: now.mono.after(timeout),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Verifier;
+    use crate::time::Instant;
+    use crate::webhook::{ClientCertificate, Secret, SigningKey, WebhookSpec};
+    use std::io::Read as _;
+
+    const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NOW: Now = Now {
+        mono: Instant(1),
+        unix_ms: 1_614_265_330_000,
+    };
+
+    fn endpoint(spec: WebhookSpec) -> Endpoint {
+        let webhook = spec.into_webhook(Uuid::nil(), 0);
+        Endpoint::of(&webhook, &Policy::default()).expect("an endpoint")
+    }
+
+    fn spec() -> WebhookSpec {
+        WebhookSpec::new("test", "https://example.com/", [])
+    }
+
+    #[test]
+    fn a_compressed_body_is_signed_as_it_was_before() {
+        let endpoint = endpoint(WebhookSpec {
+            gzip: true,
+            signing_keys: vec![SigningKey::given(KEY).expect("a key")],
+            ..spec()
+        });
+        let mut body = Body::new();
+        let mut json = Vec::new();
+        for part in [b"[".to_vec(), vec![b'1'; 100_000], b"]".to_vec()] {
+            json.extend_from_slice(&part);
+            body.push(Slice::owned(part));
+        }
+        let timeout = Duration::from_secs(1);
+        let post = || endpoint.request(TEST_BATCH, body.clone(), None, NOW, timeout);
+        let bytes = |post: &Request| -> Vec<u8> {
+            let slices = post.body.slices().iter();
+            slices.flat_map(|slice| slice.as_bytes().to_vec()).collect()
+        };
+        let (first, again) = (post(), post());
+        assert_eq!(bytes(&first), bytes(&again), "a retry has the same bytes");
+        assert!(bytes(&first).len() < 1000);
+        let mut unpacked = Vec::new();
+        let packed = bytes(&first);
+        let mut decoder = flate2::read::GzDecoder::new(&*packed).take(1 << 20);
+        decoder.read_to_end(&mut unpacked).expect("gzip");
+        assert_eq!(unpacked, json);
+
+        let head = String::from_utf8(first.headers.as_bytes().to_vec()).expect("text");
+        assert!(head.contains("Content-Encoding: gzip\r\n"), "{head}");
+        let header = |name: &str| {
+            let line = head
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            line.expect("the header").to_owned()
+        };
+        let verifier = Verifier::parse(KEY).expect("a key");
+        let (id, time) = (header(auth::ID), header(auth::TIMESTAMP));
+        let signature = header(auth::SIGNATURE);
+        let verified = verifier.verify(&id, &time, &signature, &json, NOW.unix_ms);
+        assert_eq!(verified, Ok(()));
+    }
+
+    #[test]
+    fn a_client_certificate_goes_with_the_target_and_makes_it_no_other_target() {
+        let made = rcgen::generate_simple_self_signed(["client".to_owned()]).expect("made");
+        let own = ClientCertificate {
+            certificate: made.cert.pem(),
+            key: Secret::new(made.signing_key.serialize_pem()),
+        };
+        let identity = own.identity().expect("an identity");
+        let with = endpoint(WebhookSpec {
+            client_certificate: Some(own),
+            ..spec()
+        });
+        let without = endpoint(spec());
+        assert_eq!(with.target.identity(), Some(&identity));
+        assert_eq!(without.target.identity(), None);
+        assert!(with.same_target(&without));
     }
 }

@@ -160,6 +160,9 @@ pub enum PutError {
     /// A header can't be sent.
     #[error(transparent)]
     Header(#[from] http::HeaderError),
+    /// Its client certificate can't be used.
+    #[error("the client certificate is refused: {0}")]
+    Identity(#[from] http::IdentityError),
     /// A signing key can't be read.
     #[error("a signing key {0}")]
     Key(#[from] KeyError),

@@ -28,6 +28,8 @@ fn webhook(n: u128) -> Webhook {
         signing_keys: vec![
             SigningKey::given("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key"),
         ],
+        client_certificate: None,
+        gzip: true,
         scope: Subaccounts::All { except: vec![7] },
         limits: Limits {
             batch_events: Some(1000),

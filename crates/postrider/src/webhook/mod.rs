@@ -5,6 +5,7 @@
 //! a new revision: the one in force at an event's offset decides whether the webhook wants it.
 
 mod error;
+mod identity;
 mod oauth;
 mod outcomes;
 mod parse;
@@ -16,6 +17,7 @@ mod status;
 mod tests;
 
 pub use error::WebhookError;
+pub use identity::ClientCertificate;
 pub use oauth::{OAuth2, TokenEncoding, TokenParameter};
 pub use outcomes::{Meaning, Outcomes};
 pub use secret::Secret;
@@ -60,6 +62,13 @@ pub struct Webhook {
     /// Keys that its POSTs are signed with, at most [`MAX_KEYS`]. An extension of the contract.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signing_keys: Vec<SigningKey>,
+    /// What it presents to a target that asks for a client certificate, in place of the
+    /// configuration's. An extension of the contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+    /// Whether bodies are sent with `Content-Encoding: gzip`. An extension of the contract.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gzip: bool,
     /// Whose events it gets.
     #[serde(default)]
     pub scope: Subaccounts,

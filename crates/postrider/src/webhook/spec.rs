@@ -2,8 +2,8 @@
 
 use super::signing::{self, KeyWish, SigningKey};
 use super::{
-    Auth, CustomHeader, Limits, OAuth2, Outcomes, Secret, Subaccounts, Webhook, WebhookError,
-    oauth, parse,
+    Auth, ClientCertificate, CustomHeader, Limits, OAuth2, Outcomes, Secret, Subaccounts, Webhook,
+    WebhookError, identity, oauth, parse,
 };
 use crate::time::UnixMillis;
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct WebhookSpec {
     pub token: Option<Secret>,
     pub custom_headers: Vec<CustomHeader>,
     pub signing_keys: Vec<SigningKey>,
+    pub client_certificate: Option<ClientCertificate>,
+    pub gzip: bool,
     pub scope: Subaccounts,
     pub limits: Limits,
     pub ordered: bool,
@@ -50,6 +52,12 @@ pub struct WebhookPatch {
     pub custom_headers: Option<Vec<CustomHeader>>,
     /// All its signing keys.
     pub signing_keys: Option<Vec<KeyWish>>,
+    /// Its client certificate, PEM; `Some(None)` takes it away.
+    pub client_certificate: Option<Option<String>>,
+    /// That certificate's key, PEM; `Some(None)` takes it away.
+    pub client_key: Option<Option<Secret>>,
+    /// Whether bodies are compressed.
+    pub gzip: Option<bool>,
     /// Whose events it gets.
     pub scope: Option<Subaccounts>,
     /// The subaccounts whose events it does not get.
@@ -98,6 +106,8 @@ impl WebhookSpec {
             token: None,
             custom_headers: Vec::new(),
             signing_keys: Vec::new(),
+            client_certificate: None,
+            gzip: false,
             scope: Subaccounts::default(),
             limits: Limits::default(),
             ordered: false,
@@ -142,6 +152,8 @@ impl WebhookSpec {
             token: whole.token,
             custom_headers: whole.custom_headers,
             signing_keys: whole.signing_keys,
+            client_certificate: whole.client_certificate,
+            gzip: whole.gzip,
             scope: whole.scope,
             limits: whole.limits,
             ordered: whole.ordered,
@@ -177,6 +189,8 @@ impl WebhookSpec {
             token: self.token,
             custom_headers: self.custom_headers,
             signing_keys: signing_keys.collect(),
+            client_certificate: self.client_certificate,
+            gzip: self.gzip,
             scope: self.scope,
             limits: self.limits,
             ordered: self.ordered,
@@ -210,6 +224,13 @@ impl WebhookPatch {
                 }
                 "auth_token" => patch.token = Some(parse::token(value)?),
                 "custom_headers" => patch.custom_headers = Some(parse::custom_headers(value)?),
+                "client_certificate" => {
+                    patch.client_certificate = Some(identity::pem(field, value)?);
+                }
+                "client_key" => {
+                    patch.client_key = Some(identity::pem(field, value)?.map(Secret::new));
+                }
+                "gzip" => patch.gzip = Some(parse::boolean(field, value)?),
                 "signing_keys" => patch.signing_keys = Some(signing::wishes(value)?),
                 "subaccount_id" => patch.scope = Some(parse::scope(value)?),
                 "exception_subaccounts" => patch.except = Some(parse::except(value)?),
@@ -248,16 +269,25 @@ impl WebhookPatch {
                 reason: "must not set Authorization where auth_type does",
             });
         }
+        let target = self.target.unwrap_or_else(|| webhook.target.clone());
+        let client_certificate = identity::next_certificate(
+            self.client_certificate,
+            self.client_key,
+            webhook.client_certificate.as_ref(),
+            &target,
+        )?;
         Ok(Webhook {
             id: webhook.id,
             revision: webhook.revision + 1,
             name: self.name.unwrap_or_else(|| webhook.name.clone()),
-            target: self.target.unwrap_or_else(|| webhook.target.clone()),
+            target,
             events: self.events.unwrap_or_else(|| webhook.events.clone()),
             active: self.active.unwrap_or(webhook.active),
             auth,
             token,
             custom_headers,
+            client_certificate,
+            gzip: self.gzip.unwrap_or(webhook.gzip),
             signing_keys: signing::next_keys(self.signing_keys, &webhook.signing_keys, now_ms)?,
             scope: next_scope(self.scope, self.except, &webhook.scope)?,
             limits: self.limits.unwrap_or(webhook.limits),

@@ -560,3 +560,54 @@ fn only_2xx_passes_a_test_post() {
         assert_eq!(failure.response().map(|r| r.status), Some(status));
     }
 }
+
+#[test]
+fn a_client_certificate_has_both_parts_and_goes_with_https() {
+    let pair = |name: &str| {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    };
+    let (certificate, key) = pair("client.example.com");
+    let own = |certificate: &str, key: &str| json!({"client_certificate": certificate, "client_key": key});
+    let https = |mut fields: Value| {
+        fields["target"] = "https://example.com/".into();
+        spec(with(fields))
+    };
+    let w = https(own(&certificate, &key))
+        .unwrap()
+        .into_webhook(Uuid::from_u128(1), 0);
+    assert!(!format!("{w:?}").contains("PRIVATE KEY"));
+    let stored = serde_json::to_string(&w).unwrap();
+    assert_eq!(serde_json::from_str::<Webhook>(&stored).unwrap(), w);
+
+    let kept = patched(&w, own(&certificate, Secret::MASK)).unwrap();
+    assert_eq!(kept.client_certificate, w.client_certificate);
+    let (other, other_key) = pair("other.example.com");
+    let renewed = patched(&w, own(&other, &other_key)).unwrap();
+    assert_ne!(renewed.client_certificate, w.client_certificate);
+    assert_eq!(patched(&w, own("", "")).unwrap().client_certificate, None);
+
+    let refused = |result: Result<Webhook, WebhookError>| result.unwrap_err().to_string();
+    let spec_refused = |result: Result<WebhookSpec, WebhookError>| result.unwrap_err().to_string();
+    assert_eq!(
+        refused(patched(&w, own(&other, Secret::MASK))),
+        "'client_certificate' is refused: the private key is not the client certificate's"
+    );
+    assert_eq!(
+        refused(patched(&w, json!({"client_key": ""}))),
+        "'client_key' is required"
+    );
+    assert_eq!(
+        spec_refused(https(json!({"client_key": key.as_str()}))),
+        "'client_certificate' is required"
+    );
+    assert_eq!(
+        spec_refused(spec(with(own(&certificate, &key)))),
+        "'client_certificate' needs an https target"
+    );
+    let hush = spec_refused(https(own(&certificate, "hush")));
+    assert!(
+        hush.contains("no private key") && !hush.contains("hush"),
+        "{hush}"
+    );
+}
