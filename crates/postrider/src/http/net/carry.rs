@@ -124,6 +124,10 @@ impl Client {
     ) {
         let error = match tunnel.turn(&mut link, &mut self.buf, hint.input) {
             Turn::Pending => return self.keep(slot, Conn::Tunnel { job, tunnel, link }),
+            Turn::Yielded => {
+                self.again.push((slot, hint.again()));
+                return self.keep(slot, Conn::Tunnel { job, tunnel, link });
+            }
             // Behind the answer there is nothing yet: the target speaks TLS, and waits for us.
             Turn::Answered(a) if a.head.status / 100 == 2 && a.reuse == Reuse::Yes => {
                 return self.begin(slot, job, link, now);
@@ -193,7 +197,10 @@ impl Client {
         now: Instant,
     ) {
         match job.turn(&mut link, &mut self.buf, hint.input) {
-            Turn::Pending => {
+            turn @ (Turn::Pending | Turn::Yielded) => {
+                if let Turn::Yielded = turn {
+                    self.again.push((slot, hint.again()));
+                }
                 job.enter(job.phase_on(&link), &self.config.timeouts, now);
                 self.keep(slot, Conn::Busy { job, link });
             }

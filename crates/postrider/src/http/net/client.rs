@@ -55,6 +55,8 @@ pub struct Client {
     events: Events,
     /// What the kernel reported, by slot.
     ready: Vec<(usize, Hint)>,
+    /// What has more to read than its share of a turn.
+    pub(super) again: Vec<(usize, Hint)>,
     waker: Arc<Waker>,
     pub(super) names: Names,
     pub(super) tls: Tls,
@@ -105,6 +107,7 @@ impl Client {
             poll,
             events: Events::with_capacity(EVENTS),
             ready: Vec::new(),
+            again: Vec::new(),
             names: Names::new(Arc::clone(&waker), look_up),
             waker,
             tls,
@@ -226,7 +229,9 @@ impl Client {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let busy = !self.finished.is_empty() || (self.freed && !self.waiting.is_empty());
+        let busy = !self.finished.is_empty()
+            || !self.again.is_empty()
+            || (self.freed && !self.waiting.is_empty());
         let timeout = match timeout {
             _ if busy => Some(Duration::ZERO),
             Some(Duration::ZERO) => timeout,
@@ -247,6 +252,7 @@ impl Client {
         let connections = self.events.iter().filter(|e| e.token() != WAKE);
         self.ready
             .extend(connections.map(|e| (e.token().0, hint(e))));
+        self.ready.append(&mut self.again);
         Ok(())
     }
 }

@@ -11,6 +11,9 @@ use super::{Body, Config, ErrorKind, HttpError, Phase, Proxy, Request, Target, T
 use crate::http::proto::{Answer, Exchange, Limits, Method, write_head};
 use crate::time::Instant;
 
+/// Bytes of an answer that are read in one turn: an endless one must not hold up the others.
+const SHARE: usize = 32 * 1024;
+
 /// A request that is waiting or on its way.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -104,11 +107,23 @@ pub(super) struct Hint {
     pub(super) end: bool,
 }
 
+impl Hint {
+    /// The same, for who left input behind.
+    pub(super) fn again(self) -> Hint {
+        Hint {
+            input: true,
+            ..self
+        }
+    }
+}
+
 /// What became of an exchange in one turn.
 #[derive(Debug)]
 pub(super) enum Turn {
     /// It goes on.
     Pending,
+    /// It goes on at once, but others come first: it has had its share of this turn.
+    Yielded,
     /// There is an answer.
     Answered(Answer),
     /// There won't be one.
@@ -233,6 +248,7 @@ impl Job {
                 self.exchange.sent();
                 Turn::Pending
             }
+            // The read comes again if it yields, and finds the end behind what is there.
             Err(error) => match self.read(link, buf) {
                 Turn::Pending => self.ended(link, false, Some(&error)),
                 Turn::Failed(e) if e.kind == ErrorKind::Closed => self.failed(link, Some(&error)),
@@ -256,13 +272,15 @@ impl Job {
         answer.ok_or_else(|| HttpError::timeout(self.phase, &self.target))
     }
 
-    /// Reads until there is no more input, or no more is needed.
+    /// Reads until there is no more input, no more is needed, or its share is used up.
     fn read(&mut self, link: &mut Link, buf: &mut [u8]) -> Turn {
+        let mut share = SHARE;
         loop {
             match link.receive(buf) {
                 Ok(Received::Blocked) => return Turn::Pending,
                 Ok(Received::Bytes(n)) => match self.exchange.received(&buf[..n]) {
-                    Ok(None) => {}
+                    Ok(None) if n >= share => return Turn::Yielded,
+                    Ok(None) => share -= n,
                     Ok(Some(answer)) => return Turn::Answered(answer),
                     Err(e) => return Turn::Failed(HttpError::protocol(&self.target, e)),
                 },

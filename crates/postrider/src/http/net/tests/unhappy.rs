@@ -2,9 +2,11 @@
 
 use std::io::{BufReader, Write};
 use std::net::TcpListener;
+use std::sync::{Mutex, mpsc};
 
 use super::support::*;
 use crate::http::{BodyEnd, ErrorKind, NoReuse, Phase, Reuse};
+use crate::time::SystemClock;
 
 /// Larger than all socket buffers on the way, so that sending it takes a reader.
 const HUGE: usize = 32 * 1024 * 1024;
@@ -234,6 +236,43 @@ fn an_endless_body_is_cut_and_its_status_stands() {
     let response = answer(exchange(&mut client(), post(&receiver.url(), body("x"))));
     assert_eq!((response.status, response.end), (200, BodyEnd::TooLong));
     assert_eq!(response.body.len(), 64 * 1024);
+}
+
+/// An answer that has more than its share to read lets the others go on before it does.
+#[test]
+fn an_endless_body_is_read_a_share_a_turn() {
+    let (all_there, wait) = mpsc::channel();
+    let all_there = Mutex::new(all_there);
+    let receiver = Receiver::start(move |_, stream| {
+        let mut stream = BufReader::new(stream);
+        if read_request(&mut stream).is_some() {
+            let mut stream = stream.into_inner();
+            // More than a share, less than the socket's buffers.
+            let length = 80 * 1024;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+            )
+            .unwrap();
+            stream.write_all(&vec![b'x'; length]).unwrap();
+            all_there.lock().unwrap().send(()).unwrap();
+            drain(stream);
+        }
+    });
+    let mut client = client();
+    client.start(1, post(&receiver.url(), body("x")), now());
+    let mut done = Vec::new();
+    poll_until(&mut client, &mut done, |client, _| {
+        client.phase_of(1) == Some(Phase::FirstByte)
+    });
+    wait.recv().unwrap();
+    client.poll(None, &SystemClock, &mut done).unwrap();
+    assert_eq!(client.again.len(), 1);
+    client.poll(None, &SystemClock, &mut done).unwrap();
+    assert_eq!(
+        answer(done.pop().expect("the rest of it")).end,
+        BodyEnd::Complete
+    );
 }
 
 #[test]
