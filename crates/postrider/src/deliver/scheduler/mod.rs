@@ -71,6 +71,9 @@ pub(crate) struct Orders {
     pub(crate) notices: Vec<Notice>,
 }
 
+/// Webhooks of a kind served in one turn at most: answers, and those that go first, come between.
+const SERVED_PER_TURN: usize = 16;
+
 pub(crate) struct Scheduler {
     settings: Settings,
     state: State,
@@ -89,8 +92,8 @@ pub(crate) struct Scheduler {
     budget: Budget,
     lagging: BTreeSet<u32>,
     /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'.
-    /// The latter by whether they are proven.
-    touched: VecDeque<u32>,
+    /// Both by whether they are proven: those go first.
+    touched: [VecDeque<u32>; 2],
     blocked: [VecDeque<u32>; 2],
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     deleted: HashMap<Uuid, Instant>,
@@ -150,7 +153,7 @@ impl Scheduler {
             begins: BTreeSet::new(),
             budget,
             lagging: BTreeSet::new(),
-            touched: VecDeque::new(),
+            touched: Default::default(),
             blocked: Default::default(),
             timers: BinaryHeap::new(),
             deleted: HashMap::new(),
@@ -217,7 +220,7 @@ impl Scheduler {
                 lagging.insert(slot);
             }
             if !std::mem::replace(&mut hook.touched, true) {
-                touched.push_back(slot);
+                touched[usize::from(hook.is_proven())].push_back(slot);
             }
         });
     }
@@ -273,20 +276,24 @@ impl Scheduler {
                 }
             }
         }
-        for _ in 0..self.touched.len() {
-            let Some(slot) = self.touched.pop_front() else {
-                break;
-            };
-            if let Some(hook) = self.hooks[slot as usize].as_mut() {
-                hook.touched = false;
-                self.serve(slot, lengths, now);
+        for proven in [true, false] {
+            let touched = usize::from(proven);
+            for _ in 0..self.touched[touched].len().min(SERVED_PER_TURN) {
+                let Some(slot) = self.touched[touched].pop_front() else {
+                    break;
+                };
+                if let Some(hook) = self.hooks[slot as usize].as_mut() {
+                    hook.touched = false;
+                    self.serve(slot, lengths, now);
+                }
             }
         }
     }
 
     /// Whether another turn would find something to do now.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.stopping && (!self.touched.is_empty() || self.refill_from().is_some())
+        let touched = self.touched.iter().any(|queue| !queue.is_empty());
+        !self.stopping && (touched || self.refill_from().is_some())
     }
 
     /// When the next turn is due, apart from frames, answers and commands.
@@ -360,7 +367,7 @@ impl Scheduler {
         if let Some(hook) = self.hooks[slot as usize].as_mut()
             && !std::mem::replace(&mut hook.touched, true)
         {
-            self.touched.push_back(slot);
+            self.touched[usize::from(hook.is_proven())].push_back(slot);
         }
     }
 
