@@ -127,7 +127,7 @@ impl FrameBuilder {
     pub(super) fn lay_out(
         &mut self,
         generation: u64,
-        base_offset: u64,
+        (base_offset, synced): (u64, u64),
         written_ms: u64,
         positions: &[(u64, u64)],
     ) -> LaidOut<'_> {
@@ -160,6 +160,7 @@ impl FrameBuilder {
             payload_len: text_end as u32,
             written_ms,
             table_crc: crc32c::crc32c(summed) ^ mark,
+            synced,
         };
         header_bytes.copy_from_slice(&header.encode());
         LaidOut {

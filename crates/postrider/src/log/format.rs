@@ -104,6 +104,8 @@ pub(super) struct FrameHeader {
     pub(super) written_ms: UnixMillis,
     /// CRC32C of inbox block and table, with the generation's mark.
     pub(super) table_crc: u32,
+    /// All offsets below this were synced when the frame was written.
+    pub(super) synced: u64,
 }
 
 impl FrameHeader {
@@ -119,6 +121,7 @@ impl FrameHeader {
         b[36..40].copy_from_slice(&self.payload_len.to_le_bytes());
         b[40..48].copy_from_slice(&self.written_ms.to_le_bytes());
         b[48..52].copy_from_slice(&self.table_crc.to_le_bytes());
+        b[52..60].copy_from_slice(&self.synced.to_le_bytes());
         let crc = crc32c::crc32c(&b[..60]);
         b[60..64].copy_from_slice(&crc.to_le_bytes());
         b
@@ -141,6 +144,7 @@ impl FrameHeader {
             payload_len: u32_at(b, 36),
             written_ms: u64_at(b, 40),
             table_crc: u32_at(b, 48),
+            synced: u64_at(b, 52),
         };
         let sane = h.count <= MAX_FRAME_EVENTS
             && h.inbox_len as usize <= MAX_POSITIONS * POSITION_BYTES
@@ -190,6 +194,7 @@ mod tests {
         payload_len: 777,
         written_ms: 1_700_000_000_123,
         table_crc: 0xdead_beef,
+        synced: 1 << 39,
     };
 
     #[test]

@@ -81,6 +81,11 @@ impl Frame {
         untouched && first.is_some_and(|first| (first..count).all(|i| self.is_damaged(i)))
     }
 
+    /// All offsets below this were synced when the frame was written.
+    pub(super) fn synced(&self) -> u64 {
+        self.header.synced
+    }
+
     /// The same frame in memory of its own.
     pub(super) fn copied(&self) -> Frame {
         Frame {
@@ -214,7 +219,7 @@ impl<'a> FrameTable<'a> {
         Some(FrameTable::trusted(header, head))
     }
 
-    fn trusted(header: FrameHeader, head: &'a [u8]) -> FrameTable<'a> {
+    pub(super) fn trusted(header: FrameHeader, head: &'a [u8]) -> FrameTable<'a> {
         FrameTable {
             header,
             table: &head[FRAME_HEADER + header.inbox_len as usize..][..header.table_len()],

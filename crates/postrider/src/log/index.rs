@@ -172,6 +172,7 @@ fn decode(bytes: &[u8], header: &SegmentHeader) -> Option<(Extent, Contents)> {
     }
     let (posts, pairs) = bytes[HEADER..].split_at(signposts * SIGNPOST);
     let extent = Extent {
+        base_offset: header.base_offset,
         end_offset: number(2),
         end: number(3),
         first_ms: number(4),

@@ -152,6 +152,8 @@ impl Log {
             *filler = self.pool.slab();
         }
         let bytes = &mut filler.room()[..len];
+        #[cfg(test)]
+        super::tests::moment();
         let got = file.read_at(bytes, at);
         let bytes = &bytes[..got.map_err(LogError::io("read", &segment.path))?];
         let mut found: Vec<(usize, FrameHeader)> = Vec::new();
@@ -243,13 +245,10 @@ impl Log {
                     frames.iter().all(|frame| f(&FrameTable::of(frame)));
                     return Ok(());
                 }
-                Place::Disk(segment) => {
-                    let end_offset = segment.end_offset();
-                    if !self.segment_tables(&segment, next, &mut f)? {
-                        return Ok(());
-                    }
-                    next = end_offset;
-                }
+                Place::Disk(segment) => match self.segment_tables(&segment, next, &mut f)? {
+                    Some(end_offset) => next = end_offset,
+                    None => return Ok(()),
+                },
             }
         }
     }
@@ -259,9 +258,9 @@ impl Log {
         segment: &Arc<Segment>,
         from: u64,
         f: &mut impl FnMut(&FrameTable<'_>) -> bool,
-    ) -> Result<bool, LogError> {
+    ) -> Result<Option<u64>, LogError> {
         let file = self.open_segment(segment)?;
-        let (at, end, _) = segment.span_from(from);
+        let (at, end, end_offset) = segment.span_from(from);
         let span = (at, end);
         let h = segment.header;
         let generation = Some(h.generation);
@@ -279,14 +278,14 @@ impl Log {
             }
             let head = walk.bytes(at, header.head_len())?;
             match head.and_then(|head| FrameTable::check(header, head)) {
-                Some(table) if !f(&table) => return Ok(false),
+                Some(table) if !f(&table) => return Ok(None),
                 Some(_) => {}
                 None => {
                     self.counters.damaged_frames.fetch_add(1, Relaxed);
                 }
             }
         }
-        Ok(true)
+        Ok(Some(end_offset))
     }
 }
 

@@ -12,7 +12,9 @@
 //!    was acknowledged to nobody and is cut as a whole, with its inbox positions: what it took from the
 //!    inbox is taken again.
 //! 5. **Positions**: inbox positions are those of the last segment, whose first frame repeats
-//!    them all; where that frame is lost, older segments are asked as well.
+//!    them all; where that frame is lost, older segments are asked as well. A position stands for all that
+//!    was taken before it, so behind a hole it is believed only if the hole was synced once, that is,
+//!    came by damage. Behind one that a power cut left, what the lost frame took is taken again.
 
 use super::config::LogConfig;
 use super::error::LogError;
@@ -83,8 +85,21 @@ struct Recovering<'a> {
     config: &'a LogConfig,
     dir: &'a Path,
     pool: Arc<Pool>,
-    positions: BTreeMap<u64, u64>,
+    claims: Vec<Claim>,
+    /// Ascending: offsets from which something is lost that was written.
+    lost: Vec<u64>,
+    /// What frames say of how far the log was synced.
+    synced: u64,
     report: Recovery,
+}
+
+/// The inbox positions that a frame names.
+struct Claim {
+    positions: Vec<(u64, u64)>,
+    /// The segment whose first frame it is, which names all positions.
+    first_of: Option<u64>,
+    /// So many of the losses lie before it.
+    lost_before: usize,
 }
 
 /// Runs the passes over `dir`.
@@ -96,7 +111,9 @@ pub(super) fn recover(config: &LogConfig, dir: &Path, above: u64) -> Result<Reco
         config,
         dir,
         pool: Pool::new(1),
-        positions: BTreeMap::new(),
+        claims: Vec::new(),
+        lost: Vec::new(),
+        synced: 0,
         report: Recovery::default(),
     };
     let bases: Vec<u64> = names.iter().filter_map(|p| segment_offset(p)).collect();
@@ -106,18 +123,23 @@ pub(super) fn recover(config: &LogConfig, dir: &Path, above: u64) -> Result<Reco
     }
     r.report.segments = found.len() as u64;
 
-    let mut segments = VecDeque::new();
+    let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
     for (i, (base, header)) in found.into_iter().enumerate() {
         // A name alone has named an offset, and whatever the segment before holds is below it.
         r.report.next_offset = r.report.next_offset.max(base);
+        if let Some(before) = segments.back() {
+            let before = before.state();
+            if !before.synced && before.extent.end_offset < base {
+                r.lost.push(before.extent.end_offset);
+            }
+        }
         let last = i + 1 == bases.len();
         segments.extend(r.segment(base, header, last)?);
     }
-    r.older_positions(&segments)?;
-
+    let positions = r.positions(&segments)?;
     let spares = r.spares(&names)?;
     r.report.next_offset = r.report.next_offset.max(above);
-    r.report.inbox_positions = r.positions.into_iter().collect();
+    r.report.inbox_positions = positions.into_iter().collect();
     Ok(Recovered {
         segments,
         spares,
@@ -233,30 +255,26 @@ impl Recovering<'_> {
         let mut walk = Walk::new(file, path, generation, base, span, SLAB_BYTES);
         let (mut generation, mut expected) = (generation, span.0);
         let mut behind = false;
-        // A frame is counted once the next one is there, or the end: only the last can be torn.
+        // A frame is counted once a header stands behind it, or nothing: only the last can be torn.
         let mut previous: Option<(u64, Arc<Frame>)> = None;
-        while let Some((at, header)) = walk.next()? {
+        while let Some((at, header, frame)) = walk.next_frame(&self.pool)? {
             generation = Some(header.generation);
+            if let Some((at, frame)) = previous.take() {
+                self.count(&mut extent, at, &frame);
+            }
             self.name_offset(header.end_offset());
             if at != expected {
                 self.report.holes += 1;
+                self.lost.push(extent.end_offset);
             }
             expected = at + header.frame_len() as u64;
-            let mut slab = self.pool.slab();
-            let Some(bytes) = walk.bytes(at, header.frame_len())? else {
-                behind = true;
-                continue;
-            };
-            slab.room()[..bytes.len()].copy_from_slice(bytes);
-            let frame = Frame::check(header, slab.freeze(header.frame_len()));
             behind = frame.is_none();
             match frame {
-                Some(frame) => {
-                    if let Some((at, frame)) = previous.replace((at, frame)) {
-                        self.count(&mut extent, at, &frame);
-                    }
+                Some(frame) => previous = Some((at, frame)),
+                None => {
+                    self.report.damaged_frames += 1;
+                    self.lost.push(header.base_offset);
                 }
-                None => self.report.damaged_frames += 1,
             }
         }
         let mut litter = walk.litter || behind;
@@ -284,6 +302,19 @@ impl Recovering<'_> {
             frame.written_ms(),
         );
         self.report.frames += 1;
+        self.synced = self.synced.max(frame.synced());
+        if frame.has_damage() {
+            self.lost.push(frame.base_offset());
+        }
+        let positions: Vec<_> = frame.inbox_positions().collect();
+        let first = at == SEGMENT_HEADER as u64;
+        if first || !positions.is_empty() {
+            self.claims.push(Claim {
+                positions,
+                first_of: first.then_some(extent.base_offset),
+                lost_before: self.lost.len(),
+            });
+        }
         for i in 0..frame.count() {
             if frame.is_damaged(i) {
                 self.report.damaged += 1;
@@ -295,14 +326,6 @@ impl Recovering<'_> {
                 self.report.events += 1;
             }
         }
-        for (file, position) in frame.inbox_positions() {
-            self.take_position(file, position);
-        }
-    }
-
-    fn take_position(&mut self, file: u64, position: u64) {
-        let known = self.positions.entry(file).or_default();
-        *known = position.max(*known);
     }
 
     fn name_offset(&mut self, end: u64) {
@@ -326,42 +349,55 @@ impl Recovering<'_> {
         Ok(())
     }
 
-    /// Pass 5: asks segments from the newest back for inbox positions, until one begins with a good frame.
-    fn older_positions(&mut self, segments: &VecDeque<Arc<Segment>>) -> Result<(), LogError> {
+    /// Pass 5: the highest believed position of each inbox file. Goes from the newest segment back to one that
+    /// begins with a good frame.
+    fn positions(&self, segments: &VecDeque<Arc<Segment>>) -> Result<BTreeMap<u64, u64>, LogError> {
+        let believed = self.lost.partition_point(|offset| *offset < self.synced);
+        let claims = || self.claims.iter().filter(|c| c.lost_before <= believed);
+        let mut highest = BTreeMap::new();
+        let mut take = |(file, position): (u64, u64)| {
+            let known: &mut u64 = highest.entry(file).or_default();
+            *known = position.max(*known);
+        };
+        claims().for_each(|c| c.positions.iter().copied().for_each(&mut take));
         for segment in segments.iter().rev() {
-            let (file, _) = segment.file(&*self.config.fs)?;
-            let mut complete = false;
-            let span = (SEGMENT_HEADER as u64, segment.state().extent.end);
-            let h = segment.header;
-            let generation = Some(h.generation);
-            let mut walk = Walk::new(
-                &*file,
-                &segment.path,
-                generation,
-                h.base_offset,
-                span,
-                32 * 1024,
-            );
-            let mut found = Vec::new();
-            while let Some((at, header)) = walk.next()? {
-                let head = walk.bytes(at, header.head_len())?;
-                let Some(head) = head.filter(|h| super::FrameTable::check(header, h).is_some())
-                else {
-                    continue;
-                };
-                complete |= at == span.0;
-                let block = &head[FRAME_HEADER..][..header.inbox_len as usize];
-                found.extend(positions(block));
-            }
-            for (file, position) in found {
-                self.take_position(file, position);
-            }
-            segment.close();
+            let base = segment.base_offset();
+            let scanned = !segment.state().indexed;
+            let complete = match scanned {
+                true => claims().any(|c| c.first_of == Some(base)),
+                false => self.positions_of(segment, &mut take)?,
+            };
             if complete {
                 break;
             }
         }
-        Ok(())
+        Ok(highest)
+    }
+
+    /// The positions in a segment that was not scanned; true if its first frame, which names all, is good.
+    fn positions_of(
+        &self,
+        segment: &Segment,
+        take: &mut impl FnMut((u64, u64)),
+    ) -> Result<bool, LogError> {
+        let (file, _) = segment.file(&*self.config.fs)?;
+        let span = (SEGMENT_HEADER as u64, segment.state().extent.end);
+        let h = segment.header;
+        let generation = Some(h.generation);
+        let (path, ahead) = (&segment.path, 32 * 1024);
+        let mut walk = Walk::new(&*file, path, generation, h.base_offset, span, ahead);
+        let mut complete = false;
+        while let Some((at, header)) = walk.next()? {
+            let head = walk.bytes(at, header.head_len())?;
+            let good = |head: &&[u8]| super::FrameTable::check(header, head).is_some();
+            let Some(head) = head.filter(good) else {
+                continue;
+            };
+            complete |= at == span.0;
+            positions(&head[FRAME_HEADER..][..header.inbox_len as usize]).for_each(&mut *take);
+        }
+        segment.close();
+        Ok(complete)
     }
 
     /// Spares may hold a former life's text if the process ended while they were zeroed: they are zeroed

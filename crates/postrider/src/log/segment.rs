@@ -21,6 +21,8 @@ pub(super) struct Signpost {
 /// How far a segment is filled, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
+    /// As in the segment's name.
+    pub(super) base_offset: u64,
     /// Behind the last event.
     pub(super) end_offset: u64,
     /// Behind the last frame.
@@ -35,6 +37,7 @@ pub(super) struct Extent {
 impl Extent {
     pub(super) fn empty(base_offset: u64) -> Extent {
         Extent {
+            base_offset,
             end_offset: base_offset,
             end: SEGMENT_HEADER as u64,
             first_ms: 0,
@@ -117,6 +120,8 @@ impl Segment {
     pub(super) fn state(&self) -> MutexGuard<'_, SegmentState> {
         self.state.lock().expect("no panic under this lock")
     }
+        #[cfg(test)]
+        super::tests::moment();
 
     pub(super) fn base_offset(&self) -> u64 {
         self.header.base_offset

@@ -6,9 +6,11 @@
 
 use super::error::LogError;
 use super::format::{FRAME_HEADER, FRAME_MAGIC, FrameHeader, NotAHeader, VERSION};
-use super::slab::SLAB_BYTES;
+use super::frame::Frame;
+use super::slab::{Pool, SLAB_BYTES};
 use crate::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A walk over the frames of one segment.
 pub(super) struct Walk<'a> {
@@ -65,6 +67,23 @@ impl<'a> Walk<'a> {
             self.skip()?;
         }
         Ok(None)
+    }
+
+    /// The next frame whose header checks out, with its position; whole where its table checks out too.
+    pub(super) fn next_frame(
+        &mut self,
+        pool: &Arc<Pool>,
+    ) -> Result<Option<(u64, FrameHeader, Option<Arc<Frame>>)>, LogError> {
+        let Some((at, header)) = self.next()? else {
+            return Ok(None);
+        };
+        let len = header.frame_len();
+        let frame = self.bytes(at, len)?.and_then(|bytes| {
+            let mut slab = pool.slab();
+            slab.room()[..len].copy_from_slice(bytes);
+            Frame::check(header, slab.freeze(len))
+        });
+        Ok(Some((at, header, frame)))
     }
 
     /// The header at `at`, if one checks out there.

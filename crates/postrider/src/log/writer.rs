@@ -121,7 +121,7 @@ impl LogWriter {
         let now = self.log.config.clock.now().unix_ms;
         let positions = frame.positions().to_vec();
         let header = frame
-            .lay_out(self.generation, self.next_offset, now, &positions)
+            .lay_out(self.generation, (self.next_offset, 0), now, &positions)
             .header;
         Ok((bytes, frame.finish(header)))
     }
@@ -145,7 +145,8 @@ impl LogWriter {
         let active = self.active.as_mut().expect("roll leaves one");
         let now = self.log.config.clock.now().unix_ms;
         let generation = active.segment.header.generation;
-        let laid_out = frame.lay_out(generation, self.next_offset, now, &named);
+        let offsets = (self.next_offset, self.log.synced.load());
+        let laid_out = frame.lay_out(generation, offsets, now, &named);
         let header = laid_out.header;
         let written = active
             .file

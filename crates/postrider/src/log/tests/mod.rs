@@ -4,10 +4,13 @@ mod append;
 mod crash;
 mod damage;
 mod fixture;
+mod interleave;
 mod memory;
 mod model;
 mod retention;
 mod threads;
+
+pub(super) use interleave::moment;
 
 use super::*;
 use crate::event::{Entry, SEPARATOR};
