@@ -36,7 +36,7 @@ mod tests;
 
 pub use batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
 pub use error::JournalError;
-pub use file::{Journal, Recovered, open};
+pub use file::{Journal, Recovered, open, read};
 pub use record::{
     Accounts, Asked, BatchStart, Change, Code, Half, Hold, Outcome, Reason, Record, Span,
     TOKEN_CODE,

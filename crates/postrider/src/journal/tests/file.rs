@@ -2,6 +2,10 @@
 
 use super::disk::Disk;
 use super::*;
+use crate::fs::sim::SimFs;
+use crate::time::ManualClock;
+use std::path::Path;
+use std::sync::Arc;
 
 #[test]
 fn a_batch_without_outcome_comes_back_as_it_was() {
@@ -54,12 +58,17 @@ fn a_damaged_record_costs_itself_alone() {
             middle = from..journal_len(&disk);
         }
     }
+    // What comes behind says that all of it was synced once.
+    journal.sync().unwrap();
+    let records = [records, vec![start(3, 3, vec![span(3, 1)])]].concat();
+    journal.append(&records[3]);
+    journal.commit().unwrap();
     for at in middle {
         disk.with_journal(|bytes| bytes[at] ^= 0x40);
         let (_, recovered) = disk.open();
         // Padding is nobody's.
         if recovered.holes != 0 {
-            let left = [records[0].clone(), records[2].clone()];
+            let left = [&records[..1], &records[2..]].concat();
             assert_eq!(recovered.state, state_of(&left), "byte {at}");
         } else {
             assert_eq!(recovered.state, state_of(&records), "byte {at}");
@@ -72,6 +81,40 @@ fn journal_len(disk: &Disk) -> usize {
     let mut len = 0;
     disk.with_journal(|bytes| len = bytes.len());
     len
+}
+
+#[test]
+fn behind_a_hole_that_a_power_cut_left_nothing_counts_but_its_offsets() {
+    let disk = Disk::default();
+    let (mut journal, _) = disk.open();
+    journal.append(&start(0, 1, vec![span(0, 1)]));
+    journal.commit().unwrap();
+    journal.sync().unwrap();
+    let mut lost = 0..0;
+    for n in 1..4 {
+        let from = journal_len(&disk);
+        journal.append(&start(n, 1, vec![span(n * 10, 1)]));
+        journal.commit().unwrap();
+        if n == 2 {
+            lost = from..journal_len(&disk);
+        }
+    }
+    // The second start never reached the disk, the third did.
+    disk.with_journal(|bytes| bytes[lost].fill(0));
+    let (mut journal, recovered) = disk.open();
+    assert_eq!((recovered.holes, recovered.cut), (0, 1));
+    let webhook = recovered.state.webhook(id(1)).unwrap();
+    assert_eq!(
+        webhook.scanned_to, 11,
+        "what lies behind is looked at again"
+    );
+    assert_eq!(recovered.state.next_offset(), 31, "and never given again");
+    // It goes on without meeting them again.
+    journal.append(&start(9, 1, vec![span(40, 1)]));
+    journal.commit().unwrap();
+    let (_, again) = disk.open();
+    assert_eq!((again.holes, again.cut), (0, 0));
+    assert_eq!(again.state.batches().count(), 3);
 }
 
 #[test]
@@ -117,6 +160,59 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_space() {
     journal.append(&records[1]);
     journal.commit().unwrap();
     assert_eq!(disk.open().1.state, state_of(&records));
+}
+
+/// A journal whose disk is full from its first day on.
+fn on_a_full_disk() -> (SimFs, Journal) {
+    let fs = SimFs::new(1);
+    let (journal, _) = sim(&fs);
+    fs.fill();
+    (fs, journal)
+}
+
+fn sim(fs: &SimFs) -> (Journal, Recovered) {
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+    open(Path::new("/j"), Arc::new(fs.clone()), clock).unwrap()
+}
+
+#[test]
+fn a_full_disk_stops_neither_records_nor_checkpoints() {
+    let (fs, mut journal) = on_a_full_disk();
+    let (mut state, mut checkpoints) = (State::default(), 0);
+    for n in 0..60_000 {
+        for record in [start(n, 1, vec![span(n, 1)]), outcome(n, n, OK)] {
+            journal.append(&record);
+            state.apply(&record);
+        }
+        journal.commit().unwrap();
+        if journal.wants_checkpoint() {
+            journal.checkpoint(&state).unwrap();
+            checkpoints += 1;
+        }
+    }
+    assert!(checkpoints > 2, "{checkpoints}");
+    drop(journal);
+    assert_eq!(sim(&fs).1.state, state, "and it opens on a full disk");
+}
+
+#[test]
+fn a_state_that_grows_on_a_full_disk_is_still_checkpointed() {
+    let (fs, mut journal) = on_a_full_disk();
+    let (mut state, mut n) = (State::default(), 0);
+    // Batches that all stay open, until the state itself fills more than half of the space.
+    while n < 30_000 {
+        let record = start(n, 1, vec![span(n, 1)]);
+        journal.append(&record);
+        state.apply(&record);
+        journal.commit().unwrap();
+        n += 1;
+        if journal.wants_checkpoint() {
+            journal.checkpoint(&state).unwrap();
+        }
+    }
+    fs.set_capacity(usize::MAX);
+    journal.checkpoint(&state).unwrap();
+    assert_eq!(sim(&fs).1.state, state);
 }
 
 #[test]
