@@ -43,6 +43,8 @@ pub mod http;
 pub mod journal;
 #[cfg(feature = "engine")]
 pub mod log;
+#[cfg(all(test, feature = "engine"))]
+mod model;
 #[cfg(any(feature = "engine", postrider_loom))]
 pub mod queue;
 #[cfg(feature = "engine")]

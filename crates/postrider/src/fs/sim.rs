@@ -51,6 +51,7 @@ struct State {
     faults: Vec<Fault>,
     /// Bytes that all files together may have.
     capacity: usize,
+    bytes_read: u64,
     /// Crashes so far.
     life: u64,
     random: u64,
@@ -99,6 +100,7 @@ impl SimFs {
             dirs: BTreeSet::new(),
             faults: Vec::new(),
             capacity: usize::MAX,
+            bytes_read: 0,
             life: 0,
             random: seed,
         })))
@@ -112,6 +114,31 @@ impl SimFs {
     /// Gives all files together so many bytes; more is ENOSPC.
     pub(crate) fn set_capacity(&self, bytes: usize) {
         self.state().capacity = bytes;
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.state().bytes_read
+    }
+
+    /// Leaves no space: what isn't reserved meets ENOSPC.
+    pub(crate) fn fill(&self) {
+        let used = self.state().used();
+        self.set_capacity(used);
+    }
+
+    /// Flips a bit on the medium, and in what is cached of it.
+    pub(crate) fn flip(&self, path: &Path, at: usize, bit: u32) {
+        let mut state = self.state();
+        let Some(&inode) = state.names.get(path) else {
+            return;
+        };
+        let inode = &mut state.inodes[inode];
+        for data in [&mut inode.now, &mut inode.durable] {
+            if let Some(byte) = data.get_mut(at) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
     }
 
     /// The process is gone, the machine goes on.
@@ -326,11 +353,12 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        let state = self.alive(Op::Read)?;
+        let mut state = self.alive(Op::Read)?;
         let data = &state.inodes[self.inode].now;
         let from = data.len().min(at as usize);
         let len = buf.len().min(data.len() - from);
         buf[..len].copy_from_slice(&data[from..from + len]);
+        state.bytes_read += len as u64;
         Ok(len)
     }
 
