@@ -56,6 +56,19 @@ Examples:
     Receive(ReceiveArgs),
     /// Print the figures of a running engine, as Prometheus text
     Stats(Reach),
+    /// Verify, dump or count a data directory's log and journal, without an engine
+    #[command(after_help = "\
+Everything is only read, so an engine may be running; then the end of the newest segment, and segments
+that it recycles meanwhile, are not certain, and that is said.
+
+Examples:
+  postrider log verify /var/lib/postrider
+  postrider log dump --from 84211 --type bounce,delay /var/lib/postrider
+  postrider log dump --json | jq .event
+  postrider log stats --json
+
+Exit codes: 0 good · 1 damage was found · 2 wrong usage · 4 the directory can't be read")]
+    Log(LogArgs),
     /// Make a data directory's inbox, for writers of a group, without an engine
     Init(InitArgs),
     /// Print every configuration key with its default and meaning
@@ -305,6 +318,58 @@ Examples:
         #[arg(long, value_name = "JSON")]
         config: Option<String>,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
+    #[command(subcommand)]
+    pub(crate) command: LogCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum LogCommand {
+    /// Read and check every byte: frames, events, indexes, the journal, the books
+    Verify {
+        #[command(flatten)]
+        dir: LogDir,
+    },
+    /// Print events: offset, timestamp (Unix milliseconds), type, subaccount, JSON
+    Dump {
+        #[command(flatten)]
+        dir: LogDir,
+        /// The first offset
+        #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+        from: u64,
+        /// The offset to stop before
+        #[arg(long, value_name = "OFFSET", default_value_t = u64::MAX, hide_default_value = true)]
+        to: u64,
+        /// Only these event types, with commas
+        #[arg(long = "type", value_name = "TYPES", value_delimiter = ',')]
+        types: Vec<String>,
+        /// Only this subaccount; 0 is the primary account
+        #[arg(long, value_name = "N")]
+        subaccount: Option<u32>,
+    },
+    /// Count segments, events by type and subaccount, and every webhook's books
+    Stats {
+        #[command(flatten)]
+        dir: LogDir,
+    },
+}
+
+/// Which data directory `postrider log` looks at.
+#[derive(Args, Debug)]
+pub(crate) struct LogDir {
+    /// Data directory
+    #[arg(
+        value_name = "DIR",
+        env = "POSTRIDER_DATA",
+        default_value = "postrider-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// Print JSON: one object, for `dump` one a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

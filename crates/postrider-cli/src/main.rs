@@ -1,13 +1,15 @@
 //! The binary `postrider`.
 //!
 //! `serve` is an engine with the REST API before it; the other commands talk to one: `webhook`, `key`
-//! and `stats` through its admin socket (or `--url`), `push` through the inbox of its data directory.
+//! and `stats` through its admin socket (or `--url`), `push` through the inbox of its data directory. `log`
+//! reads a data directory's files and needs none.
 
 mod api;
 mod cli;
 mod error;
 mod filter;
 mod key;
+mod log;
 mod push;
 mod receive;
 mod serve;
@@ -41,6 +43,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             let client = api::Client::of(&args)?;
             client.print_text("GET", "/metrics")
         }
+        Command::Log(args) => log::run(args),
         Command::Init(args) => {
             let group = (!args.group.is_empty()).then_some(args.group.as_str());
             std::fs::create_dir_all(&args.data).map_err(|e| {

@@ -9,6 +9,7 @@ use super::format::{SEGMENT_HEADER, SegmentHeader, VERSION, u32_at, u64_at};
 use super::frame::FrameTable;
 use super::segment::{Extent, Segment, Signpost};
 use super::walk::Walk;
+use crate::event::Entry;
 use crate::fs::{File, Fs, Open};
 use crate::time::UnixMillis;
 use std::collections::BTreeMap;
@@ -42,7 +43,8 @@ impl Contents {
         self.counts.range(all).next().is_some()
     }
 
-    fn add(&mut self, type_id: u16, subaccount: u32, time_ms: UnixMillis) {
+    pub(super) fn count(&mut self, entry: &Entry) {
+        let (type_id, subaccount, time_ms) = (entry.type_id, entry.subaccount, entry.time_ms);
         let known = self.counts.len() < PAIRS || self.counts.contains_key(&(type_id, subaccount));
         let subaccount = if known { subaccount } else { OTHER_SUBACCOUNTS };
         *self.counts.entry((type_id, subaccount)).or_default() += 1;
@@ -76,7 +78,7 @@ pub(super) fn build(fs: &dyn Fs, file: &dyn File, segment: &Segment) -> Result<(
             continue;
         };
         for entry in table.entries() {
-            contents.add(entry.type_id, entry.subaccount, entry.time_ms);
+            contents.count(&entry);
         }
     }
     let bytes = encode(&header, &extent, &contents);

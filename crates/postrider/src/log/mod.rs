@@ -36,6 +36,7 @@ mod format;
 mod frame;
 mod handle;
 mod index;
+mod inspect;
 mod keep;
 mod read;
 mod recovery;
@@ -52,6 +53,7 @@ pub use error::LogError;
 pub use frame::{Frame, FrameTable};
 pub use handle::{Log, LogStats, SegmentInfo};
 pub use index::{Contents, OTHER_SUBACCOUNTS};
+pub use inspect::{IndexReport, SegmentReport, inspect};
 pub use recovery::Recovery;
 pub use writer::{Appended, LogWriter};
 
