@@ -108,6 +108,7 @@ pub struct LogStats {
     /// Frames appended.
     pub frames: u64,
     /// Events appended.
+    pub(super) postings_read: AtomicU64,
     pub events: u64,
     /// Bytes of frames appended.
     pub bytes: u64,
@@ -147,6 +148,8 @@ pub struct SegmentInfo {
     /// When the first and the last frame were written; zero where there is none.
     pub written_ms: (UnixMillis, UnixMillis),
     /// What it holds, once it is sealed and indexed.
+    /// Segments of which posting lists were read in place of tables.
+    pub postings_read: u64,
     pub contents: Option<Contents>,
 }
 
@@ -335,7 +338,10 @@ impl Log {
                 bytes: extent.end,
                 frames: extent.frames,
                 written_ms: (extent.first_ms, extent.last_ms),
-                contents: indexed.then(read).flatten().map(|(_, contents)| contents),
+                contents: indexed
+                    .then(read)
+                    .flatten()
+                    .map(|(front, _)| front.contents),
             }
         };
         segments.iter().map(info).collect()
@@ -370,3 +376,4 @@ impl Log {
         }
     }
 }
+            postings_read: c.postings_read.load(Relaxed),

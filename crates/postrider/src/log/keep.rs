@@ -365,7 +365,8 @@ impl Log {
                 self.sync_file(&*file, &segment.path)?;
                 segment.state().synced = true;
             }
-            index::build(&*self.config.fs, &*file, segment)?;
+            let searched = !self.config.keep.is_zero();
+            index::build(&*self.config.fs, &*file, segment, searched)?;
             segment.state().indexed = true;
         }
         if !due.is_empty() {

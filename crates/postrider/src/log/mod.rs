@@ -40,8 +40,10 @@ mod inspect;
 mod keep;
 mod read;
 mod recovery;
+mod search;
 mod segment;
 mod slab;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -52,9 +54,12 @@ pub use config::LogConfig;
 pub use error::LogError;
 pub use frame::{Frame, FrameTable};
 pub use handle::{Log, LogStats, SegmentInfo};
+pub use index::summary::Key;
 pub use index::{Contents, OTHER_SUBACCOUNTS};
 pub use inspect::{IndexReport, SegmentReport, inspect};
 pub use recovery::Recovery;
+pub use search::Search;
+pub use sparse::{Few, Wanted};
 pub use writer::{Appended, LogWriter};
 
 use crate::event::{MAX_TEXT, SEPARATOR};

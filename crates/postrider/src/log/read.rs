@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 const LEAST_READ: u64 = 64 * 1024;
 
 /// Where the next frames of a reader are.
-enum Place {
+pub(super) enum Place {
     /// In memory: these.
     Tail(Vec<Arc<Frame>>),
     /// In this segment.
@@ -64,7 +64,7 @@ impl Log {
         Ok(frames)
     }
 
-    fn place(&self, from: u64, budget: u64, at_least_one: bool) -> Place {
+    pub(super) fn place(&self, from: u64, budget: u64, at_least_one: bool) -> Place {
         if from >= self.written.load() {
             return Place::End;
         }
@@ -253,7 +253,8 @@ impl Log {
         }
     }
 
-    fn segment_tables(
+    /// Answers the offset to go on from, or none when `f` has seen enough.
+    pub(super) fn segment_tables(
         &self,
         segment: &Arc<Segment>,
         from: u64,

@@ -8,6 +8,8 @@ mod interleave;
 mod memory;
 mod model;
 mod retention;
+mod search;
+mod sparse;
 mod threads;
 
 pub(super) use interleave::moment;
