@@ -70,9 +70,22 @@ impl State {
         self.segments.iter().take(sealed)
     }
 
-    /// Segments and spares of every kind.
-    pub(super) fn files(&self) -> u64 {
-        (self.segments.len() + self.retired.len() + self.spares.len()) as u64
+    /// Bytes of all segments and spares, a spare having `spare` of them.
+    pub(super) fn file_bytes(&self, spare: u64) -> u64 {
+        let retired: u64 = self.retired.iter().map(|s| s.header.segment_bytes).sum();
+        self.segment_bytes() + retired + self.spares.len() as u64 * spare
+    }
+
+    /// Bytes of the segments that are not retired.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segments.iter().map(|s| s.header.segment_bytes).sum()
+    }
+
+    /// The parts of `[base, end)` that are pinned.
+    pub(super) fn pins_in(&self, base: u64, end: u64) -> impl Iterator<Item = Range<u64>> + '_ {
+        let next = self.pins.partition_point(|p| p.end <= base);
+        let pins = self.pins[next..].iter().take_while(move |p| p.start < end);
+        pins.map(move |p| p.start.max(base)..p.end.min(end))
     }
 
     /// Whether webhooks need any of `[base, end)`.
@@ -89,11 +102,13 @@ pub(super) struct Counters {
     pub(super) bytes: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) recycled: AtomicU64,
+    pub(super) compacted: AtomicU64,
     pub(super) unprepared: AtomicU64,
     pub(super) damaged_frames: AtomicU64,
     pub(super) damaged_events: AtomicU64,
     pub(super) tail_reads: AtomicU64,
     pub(super) disk_reads: AtomicU64,
+    pub(super) postings_read: AtomicU64,
 }
 
 /// Figures of the log; what is counted is counted since it was opened.
@@ -108,7 +123,6 @@ pub struct LogStats {
     /// Frames appended.
     pub frames: u64,
     /// Events appended.
-    pub(super) postings_read: AtomicU64,
     pub events: u64,
     /// Bytes of frames appended.
     pub bytes: u64,
@@ -122,6 +136,8 @@ pub struct LogStats {
     pub tail_bytes: u64,
     /// Segments whose file is used again.
     pub recycled: u64,
+    /// Segments that shrank to what webhooks still need of them.
+    pub compacted: u64,
     /// Times that the writer found no segment prepared.
     pub unprepared: u64,
     /// Times that a reader met a frame whose header or table did not check out.
@@ -132,6 +148,8 @@ pub struct LogStats {
     pub tail_reads: u64,
     /// Reads that went to the disk.
     pub disk_reads: u64,
+    /// Segments of which posting lists were read in place of tables.
+    pub postings_read: u64,
 }
 
 /// One segment, for listings and for readers who want to pass over what can't concern them.
@@ -148,8 +166,6 @@ pub struct SegmentInfo {
     /// When the first and the last frame were written; zero where there is none.
     pub written_ms: (UnixMillis, UnixMillis),
     /// What it holds, once it is sealed and indexed.
-    /// Segments of which posting lists were read in place of tables.
-    pub postings_read: u64,
     pub contents: Option<Contents>,
 }
 
@@ -302,7 +318,7 @@ impl Log {
                 LogError::io("allocate a segment in", dir)(std::io::ErrorKind::StorageFull.into())
             }
             Some(_) => LogError::Full {
-                used: state.files() * self.config.segment_bytes,
+                used: state.file_bytes(self.config.segment_bytes),
                 limit: self.config.max_bytes,
             },
         }
@@ -364,16 +380,17 @@ impl Log {
             segments: state.segments.len() as u64,
             used_bytes: match &self.dir {
                 None => tail_bytes,
-                Some(_) => state.files() * self.config.segment_bytes,
+                Some(_) => state.file_bytes(self.config.segment_bytes),
             },
             tail_bytes,
             recycled: c.recycled.load(Relaxed),
+            compacted: c.compacted.load(Relaxed),
             unprepared: c.unprepared.load(Relaxed),
             damaged_frames: c.damaged_frames.load(Relaxed),
             damaged_events: c.damaged_events.load(Relaxed),
             tail_reads: c.tail_reads.load(Relaxed),
             disk_reads: c.disk_reads.load(Relaxed),
+            postings_read: c.postings_read.load(Relaxed),
         }
     }
 }
-            postings_read: c.postings_read.load(Relaxed),

@@ -3,7 +3,8 @@
 //! A segment is freed once no webhook needs it (it ends at or below the floor and no pin reaches into it)
 //! and retention does not want it. A freed one is recycled: renamed to a spare, zeroed,
 //! and given a new name, base and generation when its turn comes. All of that but the last rename happens
-//! here, off the writer's path, and never while someone still reads the segment.
+//! here, off the writer's path, and never while someone still reads the segment. One that is kept for little
+//! is compacted (`compact.rs`).
 //!
 //! How a spare is zeroed was measured on ext4 (2 cores, 64 MiB, 800 KiB frames; CPU ms per segment):
 //!
@@ -86,10 +87,7 @@ impl Log {
             Some(_) => {
                 let most = self.config.max_bytes - 2 * self.config.segment_bytes;
                 let most = if state.disk_full { 0 } else { most };
-                (
-                    state.segments.len() as u64 * self.config.segment_bytes,
-                    (most, most),
-                )
+                (state.segment_bytes(), (most, most))
             }
         };
         let mut excess = (used > relief.0).then(|| used - relief.1)?;
@@ -104,7 +102,7 @@ impl Log {
             Some(_) => Box::new(
                 state
                     .sealed()
-                    .map(|s| (s.end_offset(), self.config.segment_bytes))
+                    .map(|s| (s.end_offset(), s.header.segment_bytes))
                     .take(if state.disk_full { 1 } else { usize::MAX }),
             ),
         };
@@ -121,15 +119,12 @@ impl Log {
 
     /// Frees what may go, so that `need` more bytes fit if possible.
     pub(super) fn free(&self, state: &mut State, now: UnixMillis, need: u64) -> Freed {
-        let keep = self.config.keep.as_millis() as u64;
-        let expired = |last_ms: UnixMillis| keep == 0 || now.saturating_sub(last_ms) >= keep;
+        let expired = |last_ms: UnixMillis| self.is_expired(last_ms, now);
         let mut freed = Freed::default();
         if self.dir.is_none() {
             self.free_frames(state, expired, need, &mut freed);
             return freed;
         }
-        let bytes = self.config.segment_bytes;
-        let most = self.config.max_bytes - 2 * bytes;
         let mut i = 0;
         while i + 1 < state.segments.len() {
             let segment = &state.segments[i];
@@ -137,7 +132,7 @@ impl Log {
             if base > state.floor {
                 break;
             }
-            let over = state.disk_full || state.segments.len() as u64 * bytes + need > most;
+            let over = self.is_over(state, need);
             if !state.needs(base, end) && (over || expired(segment.state().extent.last_ms)) {
                 let segment = state.segments.remove(i).expect("i is in range");
                 state.retired.push(segment);
@@ -147,6 +142,18 @@ impl Log {
             }
         }
         freed
+    }
+
+    /// Whether retention wants nothing any more that was written until `last_ms`.
+    pub(super) fn is_expired(&self, last_ms: UnixMillis, now: UnixMillis) -> bool {
+        let keep = self.config.keep.as_millis() as u64;
+        keep == 0 || now.saturating_sub(last_ms) >= keep
+    }
+
+    /// Whether segments must go so that `need` more bytes fit. On disk.
+    pub(super) fn is_over(&self, state: &State, need: u64) -> bool {
+        let most = self.config.max_bytes - 2 * self.config.segment_bytes;
+        state.disk_full || state.segment_bytes() + need > most
     }
 
     /// In memory: frames that are below the floor and unpinned go at once; a pinned one moves to memory
@@ -208,7 +215,7 @@ impl Log {
             return Ok(done);
         };
         let mut result = Ok(());
-        for step in [Log::recycle, Log::prepare, Log::index] {
+        for step in [Log::recycle, Log::prepare, Log::compact_all, Log::index] {
             match step(self, dir) {
                 Ok(did) => done |= did,
                 Err(e) => result = result.and(Err(e)),
@@ -312,7 +319,7 @@ impl Log {
     fn prepare(&self, dir: &Path) -> Result<bool, LogError> {
         let mut state = self.state();
         let bytes = self.config.segment_bytes;
-        let allowed = state.files() * bytes + bytes <= self.config.max_bytes;
+        let allowed = state.file_bytes(bytes) + bytes <= self.config.max_bytes;
         if !state.spares.is_empty() || !allowed {
             return Ok(false);
         }
@@ -350,6 +357,14 @@ impl Log {
             return Err(LogError::io("allocate", path)(e));
         }
         Ok(file)
+    }
+
+    fn compact_all(&self, dir: &Path) -> Result<bool, LogError> {
+        let mut done = false;
+        while self.compact(dir)? {
+            done = true;
+        }
+        Ok(done)
     }
 
     /// Syncs and indexes sealed segments.

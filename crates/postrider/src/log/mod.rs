@@ -30,6 +30,7 @@
 //! Who calls what: the writer thread owns the [`LogWriter`]; everyone else shares the [`Log`].
 
 mod builder;
+mod compact;
 mod config;
 mod error;
 mod format;

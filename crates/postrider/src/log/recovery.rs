@@ -16,6 +16,7 @@
 //!    was taken before it, so behind a hole it is believed only if the hole was synced once, that is,
 //!    came by damage. Behind one that a power cut left, what the lost frame took is taken again.
 
+use super::compact;
 use super::config::LogConfig;
 use super::error::LogError;
 use super::format::{FRAME_HEADER, NotAHeader, SEGMENT_HEADER, SegmentHeader, VERSION};
@@ -192,6 +193,7 @@ impl Recovering<'_> {
                 sealed: true,
                 synced: true,
                 indexed: true,
+                kept_open: false,
             };
             return Ok(Some(Segment::new(header, path, None, state)));
         }
@@ -235,6 +237,7 @@ impl Recovering<'_> {
             sealed: !last,
             synced: false,
             indexed: false,
+            kept_open: false,
         };
         Ok(Some(Segment::new(header, path, Some(file), state)))
     }
@@ -404,6 +407,10 @@ impl Recovering<'_> {
     /// again. Of another size, or too many, they go.
     fn spares(&mut self, names: &[PathBuf]) -> Result<Vec<Spare>, LogError> {
         let fs = &*self.config.fs;
+        let leftover = |p: &&PathBuf| p.extension().is_some_and(|e| e == compact::EXTENSION);
+        for path in names.iter().filter(leftover) {
+            fs.remove(path).map_err(LogError::io("remove", path))?;
+        }
         let mut spares = Vec::new();
         for number in names.iter().filter_map(|p| spare_number(p)) {
             let path = spare_path(self.dir, number);

@@ -100,6 +100,8 @@ pub(super) struct SegmentState {
     pub(super) synced: bool,
     /// Its index file is there.
     pub(super) indexed: bool,
+    /// Another file has its name: the open one must stay open.
+    pub(super) kept_open: bool,
 }
 
 impl Segment {
@@ -118,10 +120,10 @@ impl Segment {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, SegmentState> {
-        self.state.lock().expect("no panic under this lock")
-    }
         #[cfg(test)]
         super::tests::moment();
+        self.state.lock().expect("no panic under this lock")
+    }
 
     pub(super) fn base_offset(&self) -> u64 {
         self.header.base_offset
@@ -155,11 +157,19 @@ impl Segment {
         Ok((open, true))
     }
 
+    /// The open file, which stays open from now on.
+    pub(super) fn keep_open(&self, fs: &dyn Fs) -> Result<Arc<dyn File>, LogError> {
+        self.state().kept_open = true;
+        Ok(self.file(fs)?.0)
+    }
+
     /// Closes the file unless its sync is still due: an error of writing back is told to descriptors that were
     /// open then.
     pub(super) fn close(&self) {
-        if self.state().synced {
-            *self.file.lock().expect("no panic under this lock") = None;
+        let mut file = self.file.lock().expect("no panic under this lock");
+        let state = self.state();
+        if state.synced && !state.kept_open {
+            *file = None;
         }
     }
 }

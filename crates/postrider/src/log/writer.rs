@@ -287,6 +287,7 @@ impl LogWriter {
             sealed: false,
             synced: false,
             indexed: false,
+            kept_open: false,
         };
         let segment = Segment::new(header, path, Some(file.clone()), state);
         if let Some(before) = self.active.replace(Active {
@@ -312,7 +313,7 @@ impl Drop for LogWriter {
 }
 
 /// 64 random bits. A life of a segment has them to itself.
-fn draw_generation() -> Result<u64, LogError> {
+pub(super) fn draw_generation() -> Result<u64, LogError> {
     let drawn = getrandom::u64().map_err(std::io::Error::other);
     drawn.map_err(LogError::io("draw random bits for", Path::new("a segment")))
 }

@@ -1,6 +1,7 @@
 //! Tests of the log, by behaviour. Here is what they share.
 
 mod append;
+mod compact;
 mod crash;
 mod damage;
 mod fixture;
