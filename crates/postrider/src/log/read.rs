@@ -104,6 +104,8 @@ impl Log {
         let file = self.open_segment(segment)?;
         let (mut at, end, end_offset) = segment.span_from(from);
         let (mut next, mut left) = (from, budget);
+        // Behind a hole, frames go on from here: the one that holds `from` may begin below it.
+        let mut least = segment.base_offset();
         let mut want = LEAST_READ;
         while at < end {
             want = want.max(left.saturating_add(LEAST_READ).min(SLAB_BYTES as u64 / 2));
@@ -114,12 +116,13 @@ impl Log {
                     Stop::Needs(len) if len <= (end - at) && len > want => want = len,
                     _ => {
                         self.counters.damaged_frames.fetch_add(1, Relaxed);
-                        at = self.resume(segment, &*file, at, end, next)?;
+                        at = self.resume(segment, &*file, at, end, least)?;
                     }
                 }
                 continue;
             }
             at += chunk.consumed;
+            least = chunk.end_offset;
             want = LEAST_READ;
             for frame in chunk.frames {
                 let len = frame.bytes().len() as u64;
@@ -157,7 +160,7 @@ impl Log {
         let got = file.read_at(bytes, at);
         let bytes = &bytes[..got.map_err(LogError::io("read", &segment.path))?];
         let mut found: Vec<(usize, FrameHeader)> = Vec::new();
-        let mut consumed = 0;
+        let (mut consumed, mut end_offset) = (0, segment.base_offset());
         let stop = loop {
             let Some(header) = bytes.get(consumed..consumed + FRAME_HEADER) else {
                 break Stop::Needs(FRAME_HEADER as u64);
@@ -182,6 +185,7 @@ impl Log {
                 found.push((consumed, header));
             }
             consumed += header.frame_len();
+            end_offset = header.end_offset();
         };
         let mut frames = Vec::with_capacity(found.len());
         if let Some((first, _)) = found.first().copied() {
@@ -207,6 +211,7 @@ impl Log {
         Ok(Chunk {
             frames,
             consumed: consumed as u64,
+            end_offset,
             stop,
         })
     }
@@ -222,7 +227,6 @@ impl Log {
     ) -> Result<u64, LogError> {
         let span = ((at + 8).min(end), end);
         let generation = Some(segment.header.generation);
-        let least = least.max(segment.base_offset());
         let mut walk = Walk::new(file, &segment.path, generation, least, span, 256 * 1024);
         Ok(walk.next()?.map_or(end, |(at, _)| at))
     }
@@ -294,6 +298,8 @@ struct Chunk {
     frames: Vec<Arc<Frame>>,
     /// Bytes of whole frames, damaged ones included.
     consumed: u64,
+    /// Behind the last of them.
+    end_offset: u64,
     /// Why it ended there.
     stop: Stop,
 }

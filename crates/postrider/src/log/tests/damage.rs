@@ -194,6 +194,22 @@ fn a_damaged_header_costs_its_frame_and_reading_goes_on_behind_it() {
 }
 
 #[test]
+fn an_offset_in_the_middle_of_a_frame_behind_a_hole_is_found() {
+    let rig = written(4);
+    let segment = rig.segment();
+    let lost = frames(&segment)[1].clone();
+    rig.edit(&segment, |b| b[lost].fill(0));
+    let (_writer, log, _) = rig.open();
+    let read = &log.read(25, 0).unwrap()[0];
+    assert_eq!(
+        (read.base_offset(), read.text(5)),
+        (20, text(25).as_bytes())
+    );
+    let few = log.few(25).unwrap().unwrap();
+    assert_eq!(few.base_offset(), 20);
+}
+
+#[test]
 fn a_length_that_leads_out_of_the_segment_is_not_followed() {
     let rig = written(2);
     let segment = rig.segment();
