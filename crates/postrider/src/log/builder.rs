@@ -124,14 +124,8 @@ impl FrameBuilder {
     }
 
     /// Lays out the frame for a place in the log. May be done again, for another place.
-    pub(super) fn lay_out(
-        &mut self,
-        generation: u64,
-        (base_offset, synced): (u64, u64),
-        written_ms: u64,
-        positions: &[(u64, u64)],
-    ) -> LaidOut<'_> {
-        let mark = mark(generation);
+    pub(super) fn lay_out(&mut self, stamp: Stamp, positions: &[(u64, u64)]) -> LaidOut<'_> {
+        let mark = mark(stamp.generation);
         let text_end = self.text;
         let head_at = align(text_end);
         let inbox_len = positions.len() * POSITION_BYTES;
@@ -153,14 +147,15 @@ impl FrameBuilder {
             b.copy_from_slice(&marked.to_bytes());
         }
         let header = FrameHeader {
-            generation,
-            base_offset,
+            generation: stamp.generation,
+            base_offset: stamp.base_offset,
             count: self.table.len() as u32,
             inbox_len: inbox_len as u32,
             payload_len: text_end as u32,
-            written_ms,
+            written_ms: stamp.written_ms,
             table_crc: crc32c::crc32c(summed) ^ mark,
-            synced,
+            synced: stamp.synced,
+            settles: stamp.settles,
         };
         header_bytes.copy_from_slice(&header.encode());
         LaidOut {
@@ -193,6 +188,16 @@ impl FrameBuilder {
         self.table.clear();
         self.positions.clear();
     }
+}
+
+/// What a frame's place in the log gives it; see [`FrameHeader`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct Stamp {
+    pub(super) generation: u64,
+    pub(super) base_offset: u64,
+    pub(super) written_ms: u64,
+    pub(super) synced: u64,
+    pub(super) settles: bool,
 }
 
 /// A frame's bytes, to be written head first.

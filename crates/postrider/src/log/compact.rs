@@ -5,7 +5,7 @@
 //! segment: a crash leaves the one or the other. Readers that hold the old segment keep its open file and
 //! read on; everybody else gets the new one. The old text is gone with its file's last descriptor.
 
-use super::builder::FrameBuilder;
+use super::builder::{FrameBuilder, Stamp};
 use super::error::LogError;
 use super::format::{MAX_POSITIONS, SEGMENT_HEADER, SegmentHeader};
 use super::frame::Frame;
@@ -20,7 +20,7 @@ use crate::fs::{File, Open};
 use crate::time::UnixMillis;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -98,7 +98,7 @@ impl Log {
         &self,
         old: &Segment,
         file: &dyn File,
-        path: &PathBuf,
+        path: &Path,
         pins: &[Range<u64>],
     ) -> Result<Arc<Segment>, LogError> {
         let h = old.header;
@@ -140,8 +140,14 @@ impl Log {
             let at = bytes.len() as u64;
             // The first one names all positions that the segment knew.
             let named = std::mem::take(&mut positions);
-            let offsets = (base, frame.synced());
-            let laid_out = builder.lay_out(generation, offsets, frame.written_ms(), &named);
+            let stamp = Stamp {
+                generation,
+                base_offset: base,
+                written_ms: frame.written_ms(),
+                synced: frame.synced(),
+                settles: false,
+            };
+            let laid_out = builder.lay_out(stamp, &named);
             bytes.extend_from_slice(laid_out.head);
             bytes.extend_from_slice(laid_out.text);
             let end_offset = laid_out.header.end_offset();

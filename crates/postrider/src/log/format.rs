@@ -106,6 +106,8 @@ pub(super) struct FrameHeader {
     pub(super) table_crc: u32,
     /// All offsets below this were synced when the frame was written.
     pub(super) synced: u64,
+    /// The frame settles what was lost before it: its inbox positions are all there are, and right.
+    pub(super) settles: bool,
 }
 
 impl FrameHeader {
@@ -113,6 +115,7 @@ impl FrameHeader {
         let mut b = [0; FRAME_HEADER];
         b[0..4].copy_from_slice(&FRAME_MAGIC);
         b[4..6].copy_from_slice(&(VERSION as u16).to_le_bytes());
+        b[6] = u8::from(self.settles);
         b[8..16].copy_from_slice(&self.generation.to_le_bytes());
         b[16..24].copy_from_slice(&self.base_offset.to_le_bytes());
         b[24..28].copy_from_slice(&self.count.to_le_bytes());
@@ -145,6 +148,7 @@ impl FrameHeader {
             written_ms: u64_at(b, 40),
             table_crc: u32_at(b, 48),
             synced: u64_at(b, 52),
+            settles: b[6] & 1 != 0,
         };
         let sane = h.count <= MAX_FRAME_EVENTS
             && h.inbox_len as usize <= MAX_POSITIONS * POSITION_BYTES
@@ -195,6 +199,7 @@ mod tests {
         written_ms: 1_700_000_000_123,
         table_crc: 0xdead_beef,
         synced: 1 << 39,
+        settles: true,
     };
 
     #[test]

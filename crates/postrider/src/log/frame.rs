@@ -86,6 +86,11 @@ impl Frame {
         self.header.synced
     }
 
+    /// Whether the frame settles what was lost before it.
+    pub(super) fn settles(&self) -> bool {
+        self.header.settles
+    }
+
     /// The same frame in memory of its own.
     pub(super) fn copied(&self) -> Frame {
         Frame {

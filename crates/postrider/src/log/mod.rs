@@ -87,7 +87,7 @@ pub fn open(config: LogConfig, above: u64) -> Result<(LogWriter, Arc<Log>, Recov
             ..Recovery::default()
         };
         let log = Arc::new(Log::new(config, Default::default(), Vec::new(), above));
-        let writer = LogWriter::new(log.clone(), None, &[])?;
+        let writer = LogWriter::new(log.clone(), None, &[], false)?;
         return Ok((writer, log, report));
     };
     let found = recovery::recover(&config, &dir, above)?;
@@ -102,6 +102,7 @@ pub fn open(config: LogConfig, above: u64) -> Result<(LogWriter, Arc<Log>, Recov
         Err(e) if !e.is_no_space() => return Err(e),
         _ => {}
     }
-    let writer = LogWriter::new(log.clone(), active, &found.report.inbox_positions)?;
+    let positions = &found.report.inbox_positions;
+    let writer = LogWriter::new(log.clone(), active, positions, found.unsettled)?;
     Ok((writer, log, found.report))
 }

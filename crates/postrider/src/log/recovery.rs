@@ -14,7 +14,8 @@
 //! 5. **Positions**: inbox positions are those of the last segment, whose first frame repeats
 //!    them all; where that frame is lost, older segments are asked as well. A position stands for all that
 //!    was taken before it, so behind a hole it is believed only if the hole was synced once, that is,
-//!    came by damage. Behind one that a power cut left, what the lost frame took is taken again.
+//!    came by damage. Behind one that a power cut left, what the lost frame took is taken again, and the
+//!    writer's first frame *settles* it: it names all positions, and ends what was claimed before.
 
 use super::compact;
 use super::config::LogConfig;
@@ -79,6 +80,8 @@ impl Recovery {
 pub(super) struct Recovered {
     pub(super) segments: VecDeque<Arc<Segment>>,
     pub(super) spares: Vec<Spare>,
+    /// Something is lost that was written, and may have taken from the inbox; the writer settles that.
+    pub(super) unsettled: bool,
     pub(super) report: Recovery,
 }
 
@@ -97,8 +100,8 @@ struct Recovering<'a> {
 /// The inbox positions that a frame names.
 struct Claim {
     positions: Vec<(u64, u64)>,
-    /// The segment whose first frame it is, which names all positions.
-    first_of: Option<u64>,
+    /// The segment, where the frame names all positions: its first does, and one that settles.
+    all_of: Option<u64>,
     /// So many of the losses lie before it.
     lost_before: usize,
 }
@@ -140,10 +143,12 @@ pub(super) fn recover(config: &LogConfig, dir: &Path, above: u64) -> Result<Reco
     let positions = r.positions(&segments)?;
     let spares = r.spares(&names)?;
     r.report.next_offset = r.report.next_offset.max(above);
+    let unsettled = r.lost.iter().any(|offset| *offset >= r.synced);
     r.report.inbox_positions = positions.into_iter().collect();
     Ok(Recovered {
         segments,
         spares,
+        unsettled,
         report: r.report,
     })
 }
@@ -306,15 +311,19 @@ impl Recovering<'_> {
         );
         self.report.frames += 1;
         self.synced = self.synced.max(frame.synced());
+        if frame.settles() {
+            self.claims.clear();
+            self.lost.clear();
+        }
         if frame.has_damage() {
             self.lost.push(frame.base_offset());
         }
         let positions: Vec<_> = frame.inbox_positions().collect();
-        let first = at == SEGMENT_HEADER as u64;
-        if first || !positions.is_empty() {
+        let all = at == SEGMENT_HEADER as u64 || frame.settles();
+        if all || !positions.is_empty() {
             self.claims.push(Claim {
                 positions,
-                first_of: first.then_some(extent.base_offset),
+                all_of: all.then_some(extent.base_offset),
                 lost_before: self.lost.len(),
             });
         }
@@ -367,7 +376,7 @@ impl Recovering<'_> {
             let base = segment.base_offset();
             let scanned = !segment.state().indexed;
             let complete = match scanned {
-                true => claims().any(|c| c.first_of == Some(base)),
+                true => claims().any(|c| c.all_of == Some(base)),
                 false => self.positions_of(segment, &mut take)?,
             };
             if complete {
@@ -389,16 +398,21 @@ impl Recovering<'_> {
         let generation = Some(h.generation);
         let (path, ahead) = (&segment.path, 32 * 1024);
         let mut walk = Walk::new(&*file, path, generation, h.base_offset, span, ahead);
-        let mut complete = false;
+        let (mut complete, mut found) = (false, Vec::new());
         while let Some((at, header)) = walk.next()? {
             let head = walk.bytes(at, header.head_len())?;
             let good = |head: &&[u8]| super::FrameTable::check(header, head).is_some();
             let Some(head) = head.filter(good) else {
                 continue;
             };
-            complete |= at == span.0;
-            positions(&head[FRAME_HEADER..][..header.inbox_len as usize]).for_each(&mut *take);
+            if header.settles {
+                found.clear();
+            }
+            complete |= at == span.0 || header.settles;
+            let block = &head[FRAME_HEADER..][..header.inbox_len as usize];
+            found.extend(positions(block));
         }
+        found.into_iter().for_each(take);
         segment.close();
         Ok(complete)
     }

@@ -1,6 +1,6 @@
 //! The one who appends.
 
-use super::builder::FrameBuilder;
+use super::builder::{FrameBuilder, Stamp};
 use super::error::LogError;
 use super::format::{MAX_POSITIONS, SEGMENT_HEADER, SegmentHeader};
 use super::frame::Frame;
@@ -22,6 +22,8 @@ pub struct LogWriter {
     /// In memory there are no segments: one generation does.
     generation: u64,
     next_offset: u64,
+    /// Opening found a loss that no frame accounts for.
+    unsettled: bool,
 }
 
 /// The segment being written.
@@ -49,6 +51,7 @@ impl LogWriter {
         log: Arc<Log>,
         active: Option<(Arc<Segment>, Arc<dyn File>)>,
         positions: &[(u64, u64)],
+        unsettled: bool,
     ) -> Result<LogWriter, LogError> {
         let active = active.map(|(segment, file)| {
             let at = segment.state().extent.end;
@@ -64,6 +67,7 @@ impl LogWriter {
             positions: positions.iter().copied().collect(),
             generation: draw_generation()?,
             next_offset: log.written.load(),
+            unsettled,
             log,
         })
     }
@@ -97,7 +101,12 @@ impl LogWriter {
         }
         let (bytes, published) = match self.log.dir.is_none() {
             true => self.append_in_memory(frame)?,
-            false => self.append_on_disk(frame)?,
+            false => {
+                if self.unsettled {
+                    self.settle()?;
+                }
+                self.append_on_disk(frame, false)?
+            }
         };
         self.next_offset = written_end;
         let c = &self.log.counters;
@@ -120,14 +129,36 @@ impl LogWriter {
         self.room_in_memory(bytes)?;
         let now = self.log.config.clock.now().unix_ms;
         let positions = frame.positions().to_vec();
-        let header = frame
-            .lay_out(self.generation, (self.next_offset, 0), now, &positions)
-            .header;
+        let stamp = Stamp {
+            generation: self.generation,
+            base_offset: self.next_offset,
+            written_ms: now,
+            ..Stamp::default()
+        };
+        let header = frame.lay_out(stamp, &positions).header;
         Ok((bytes, frame.finish(header)))
     }
 
-    fn append_on_disk(&mut self, frame: &mut FrameBuilder) -> Result<(u64, Frame), LogError> {
-        let mut named = frame.positions().to_vec();
+    /// After a loss: says, durably and before anything else, which inbox positions hold, so that what was taken
+    /// behind the loss is not believed when later syncs make it look settled.
+    fn settle(&mut self) -> Result<(), LogError> {
+        let mut frame = self.frame();
+        self.append_on_disk(&mut frame, true)?;
+        self.log.state().dir_dirty = true;
+        self.log.sync()?;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    fn append_on_disk(
+        &mut self,
+        frame: &mut FrameBuilder,
+        settles: bool,
+    ) -> Result<(u64, Frame), LogError> {
+        let mut named = match settles {
+            true => self.all_positions(frame)?,
+            false => frame.positions().to_vec(),
+        };
         let goes_on = |a: &Active, positions: usize| {
             a.begun && a.at + frame.frame_len(positions) as u64 <= a.segment.header.segment_bytes
         };
@@ -145,8 +176,14 @@ impl LogWriter {
         let active = self.active.as_mut().expect("roll leaves one");
         let now = self.log.config.clock.now().unix_ms;
         let generation = active.segment.header.generation;
-        let offsets = (self.next_offset, self.log.synced.load());
-        let laid_out = frame.lay_out(generation, offsets, now, &named);
+        let stamp = Stamp {
+            generation,
+            base_offset: self.next_offset,
+            written_ms: now,
+            synced: self.log.synced.load(),
+            settles,
+        };
+        let laid_out = frame.lay_out(stamp, &named);
         let header = laid_out.header;
         let written = active
             .file

@@ -67,10 +67,12 @@ impl Engine {
         let (writer, log, report) = log::open(config, state.next_offset()).expect("the log opens");
         prop_assert!(report.next_offset >= state.next_offset());
         let (found, frames) = events(&log);
-        facts.opened((&found, frames), report.is_damaged())?;
+        let opened = facts.opened((&found, frames), report.is_damaged());
+        opened.map_err(|e| TestCaseError::fail(format!("{e}; {report:?}")))?;
         let position = report.inbox_positions.iter().find(|p| p.0 == INBOX_FILE);
         let position = position.map_or(0, |p| p.1 as usize);
-        facts.inbox_taken(position, &found)?;
+        let taken = facts.inbox_taken(position, &found);
+        taken.map_err(|e| TestCaseError::fail(format!("{e}; {report:?}")))?;
         Ok(Engine {
             writer,
             log,
@@ -122,7 +124,7 @@ impl Engine {
         }
         let mut frame = self.writer.frame();
         let mut texts = Vec::new();
-        for text in facts.inbox[self.position..].to_vec() {
+        for text in facts.inbox[self.position..].iter().cloned() {
             let serial = text.split(':').next().unwrap().parse().unwrap();
             if !put(&mut frame, serial, &text) {
                 break;

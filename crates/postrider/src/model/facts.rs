@@ -130,7 +130,9 @@ impl Facts {
         self.hurt.insert(frame.map_or(offset, |f| f.start));
         prop_assert!(
             self.hurt.len() <= self.flips,
-            "offset {offset} was written and is gone"
+            "offset {offset} was written and is gone, with {} flipped bits: {:?}",
+            self.flips,
+            self.hurt
         );
         for settled in &mut self.settled {
             settled.insert(text.clone());
@@ -189,11 +191,11 @@ impl Facts {
         position: usize,
         found: &BTreeMap<u64, String>,
     ) -> Result<(), TestCaseError> {
-        for text in self.inbox[..position].to_vec() {
-            let tried = self.taken.get(&text).into_iter().flatten();
-            let there = tried.clone().any(|at| found.get(at) == Some(&text));
+        for text in &self.inbox[..position] {
+            let tried = self.taken.get(text).map_or(&[][..], Vec::as_slice);
+            let there = tried.iter().any(|at| found.get(at) == Some(text));
             let done =
-                self.settled[0].contains(&text) || tried.clone().any(|at| self.is_released(*at));
+                self.settled[0].contains(text) || tried.iter().any(|at| self.is_released(*at));
             prop_assert!(
                 there || done || self.flips > 0,
                 "an event of the inbox is gone: {tried:?}"
