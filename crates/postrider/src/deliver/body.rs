@@ -15,7 +15,7 @@ use super::scheduler::{Lengths, Measure, Unreadable};
 use crate::event::SEPARATOR;
 use crate::http::{Body, Slice};
 use crate::journal::Span;
-use crate::log::{Frame, Log, LogError};
+use crate::log::{Few, Frame, Log, LogError};
 
 /// Pieces below this many bytes are copied: cheaper than a slice of their own.
 const COPY_BELOW: usize = 4096;
@@ -59,9 +59,25 @@ impl LogReader {
     pub(crate) fn assemble(&mut self, spans: &[Span]) -> Result<Assembled, LogError> {
         let mut pieces = Pieces::default();
         let (mut missing, mut damaged) = (Vec::new(), Vec::new());
-        for span in spans {
+        let mut head: Option<Few> = None;
+        for (nth, span) in spans.iter().enumerate() {
             let mut at = span.first;
             while at < span.end() {
+                // Of a frame with little for this batch only that is read.
+                if !holds(head.as_ref(), at) {
+                    head = self.few(at, &spans[nth..])?;
+                }
+                if let Some(few) = head.as_ref().filter(|few| few.base_offset() <= at) {
+                    let (base, end) = (few.base_offset(), span.end().min(few.end_offset()));
+                    let part = (at - base) as u32..(end - base) as u32;
+                    let bad = |i: u32| {
+                        let offset = base + u64::from(i);
+                        add(&mut damaged, offset, offset + 1);
+                    };
+                    few.texts(&self.log, part, pieces.copy(), bad)?;
+                    at = end;
+                    continue;
+                }
                 let Some(frame) = self
                     .frame(at)?
                     .filter(|frame| frame.base_offset() < span.end())
@@ -96,6 +112,29 @@ impl LogReader {
             missing,
             damaged,
         })
+    }
+
+    /// The frame that holds `offset` without its texts, where it is on disk and the spans want little of it.
+    fn few(&mut self, offset: u64, spans: &[Span]) -> Result<Option<Few>, LogError> {
+        if self
+            .kept
+            .iter()
+            .any(|f| f.base_offset() <= offset && offset < f.end_offset())
+        {
+            return Ok(None);
+        }
+        let few = self.log.few(offset)?;
+        let Some(few) = few.filter(|few| few.is_head() && holds(Some(few), offset)) else {
+            return Ok(None);
+        };
+        let (base, end) = (few.base_offset(), few.end_offset());
+        let here = spans.iter().take_while(|span| span.first < end);
+        let wanted = here.map(|span| {
+            let part = span.first.max(base)..span.end().min(end);
+            few.len_of((part.start - base) as u32..(part.end - base) as u32)
+        });
+        let wanted: usize = wanted.sum();
+        Ok((wanted * COPY_PART < few.text_len()).then_some(few))
     }
 
     /// The frame that holds `offset`, or, where the log says twice that it has none, the next one
@@ -186,6 +225,10 @@ fn fitting(frame: &Frame, from: u32, to: u32, bytes: u32) -> u32 {
     fits
 }
 
+fn holds(few: Option<&Few>, offset: u64) -> bool {
+    few.is_some_and(|few| few.base_offset() <= offset && offset < few.end_offset())
+}
+
 fn add(spans: &mut Vec<Span>, first: u64, end: u64) {
     let count = (end - first) as u32;
     match spans.last_mut() {
@@ -219,10 +262,21 @@ impl Pieces {
         }
     }
 
+    /// Where more text can be copied to.
+    fn copy(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.0.last(), Some(Piece::Copy(_))) {
+            self.0.push(Piece::Copy(Vec::new()));
+        }
+        match self.0.last_mut() {
+            Some(Piece::Copy(copy)) => copy,
+            _ => unreachable!("pushed above"),
+        }
+    }
+
     fn into_body(mut self) -> Body {
         match self.0.last_mut() {
             Some(Piece::Frame(_, range)) => range.end -= SEPARATOR.len(),
-            Some(Piece::Copy(copy)) => copy.truncate(copy.len() - SEPARATOR.len()),
+            Some(Piece::Copy(copy)) => copy.truncate(copy.len().saturating_sub(SEPARATOR.len())),
             None => {}
         }
         let mut body = Body::new();

@@ -27,6 +27,10 @@ use crate::time::{Clock, Instant, Now};
 /// Frames routed in one turn at most, so that answers are not kept waiting by a backlog.
 const FRAMES_PER_TURN: u32 = 64;
 
+/// Runs of wanted events read back in one turn at most; a whole frame counts as many.
+const RUNS_PER_TURN: u32 = FRAMES_PER_TURN * RUNS_PER_FRAME;
+const RUNS_PER_FRAME: u32 = 256;
+
 /// How often the journal is synced while records are written.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -219,12 +223,13 @@ impl Courier {
         let Some(mut pass) = self.scheduler.refill() else {
             return false;
         };
-        let (scheduler, mut left, mut whole) = (&mut self.scheduler, FRAMES_PER_TURN, true);
-        let read = self.log.tables(pass.from(), |table| {
-            let (base, count) = (table.base_offset(), table.count());
-            let written_ms = table.written_ms();
-            left -= 1;
-            whole = scheduler.refill_frame(&mut pass, base, count, written_ms, |i| table.entry(i));
+        let (scheduler, mut left, mut whole) = (&mut self.scheduler, RUNS_PER_TURN, true);
+        let wants = pass.wants();
+        let read = self.log.wanted(pass.from(), &wants, |some| {
+            let (base, count) = (some.base_offset, some.count());
+            left = left.saturating_sub(if some.is_frame() { RUNS_PER_FRAME } else { 1 });
+            let entry = |i| some.entry(i);
+            whole = scheduler.refill_frame(&mut pass, base, count, some.written_ms, entry);
             if whole && left == 0 {
                 whole = false;
                 return false;

@@ -41,6 +41,11 @@ impl Wanted<'_> {
         }
     }
 
+    /// Whether they are a whole frame, wanted or not.
+    pub fn is_frame(&self) -> bool {
+        matches!(self.entries, Entries::Table(_))
+    }
+
     /// Event `i`. Out of a posting list it has length, type and subaccount; time and checksum are zero.
     ///
     /// # Panics
@@ -227,6 +232,11 @@ impl Few {
             Few::Frame(frame) => frame.end_offset(),
             Few::Head(head) => head.header.end_offset(),
         }
+    }
+
+    /// Whether its texts are not in memory.
+    pub fn is_head(&self) -> bool {
+        matches!(self, Few::Head(_))
     }
 
     /// Bytes of all texts.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::Entry;
-use crate::log::{self, LogConfig, LogWriter};
+use crate::log::{self, Log, LogConfig, LogWriter};
 
 /// A log of two frames: events 0 to 9 of about 1,000 bytes, events 10 to 12 of 3 bytes.
 fn a_log() -> (LogWriter, LogReader) {
@@ -104,4 +104,78 @@ fn a_body_is_what_measuring_said() {
         let body = reader.assemble(&[span(first, count)]).unwrap().body;
         assert_eq!(body.len(), u64::from(bytes));
     }
+}
+
+/// A log on disk with nothing in memory but the newest frame: 2,000 events of 1,000 bytes and more.
+fn an_old_log(dir: &std::path::Path) -> (LogWriter, LogReader, Arc<Log>) {
+    let config = LogConfig {
+        tail_bytes: 0,
+        ..LogConfig::on_disk(dir.join("log"))
+    };
+    let (mut writer, log, _) = log::open(config, 0).expect("a log on disk");
+    let mut frame = writer.frame();
+    for i in 0..2001 {
+        let text = format!("{{\"{i}\":\"{}\"}}", "x".repeat(1000));
+        let entry = Entry {
+            len: text.len() as u32,
+            crc: crc32c::crc32c(text.as_bytes()),
+            ..Entry::default()
+        };
+        assert!(frame.push(&entry, format!("{text},\n").as_bytes()));
+        if i % 250 == 249 || i == 2000 {
+            writer.append(&mut frame).expect("room for a frame");
+        }
+    }
+    (writer, LogReader::new(log.clone()), log)
+}
+
+#[test]
+fn of_old_frames_with_little_for_a_batch_no_more_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, mut reader, log) = an_old_log(dir.path());
+    let spans = [
+        span(3, 1),
+        span(7, 2),
+        span(700, 1),
+        span(1999, 1),
+        span(2000, 1),
+    ];
+    let found = reader.assemble(&spans).unwrap();
+    assert!(found.missing.is_empty() && found.damaged.is_empty());
+    let body = text(&found.body);
+    let begins: Vec<&str> = body
+        .split(":\"")
+        .filter_map(|part| part.rsplit('"').nth(1))
+        .collect();
+    assert_eq!(begins[..6], ["3", "7", "8", "700", "1999", "2000"]);
+    assert!(body.starts_with("[{\"3\"") && body.ends_with("x\"}]"));
+    assert_eq!(log.stats().disk_reads, 0, "no whole frame was read");
+
+    // Where a batch wants much of a frame, the frame is read, and sent from.
+    let found = reader.assemble(&[span(500, 200)]).unwrap();
+    assert_eq!(found.body.slices().len(), 3);
+    assert_eq!(log.stats().disk_reads, 1);
+}
+
+#[test]
+fn a_damaged_event_among_few_is_said_to_be_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, mut reader, _log) = an_old_log(dir.path());
+    let segment = dir.path().join("log/00000000000000000000.seg");
+    let bytes = std::fs::read(&segment).unwrap();
+    let at = memchr::memmem::find(&bytes, b"{\"700\":").unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&segment)
+        .unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"?", at as u64 + 20).unwrap();
+    let found = reader.assemble(&[span(3, 1), span(699, 3)]).unwrap();
+    assert_eq!(found.damaged, [span(700, 1)]);
+    let body = text(&found.body);
+    assert!(body.contains("\"699\"") && body.contains("\"701\"") && !body.contains("\"700\""));
+    let found = reader.assemble(&[span(700, 1)]).unwrap();
+    assert_eq!(
+        (text(&found.body), found.damaged),
+        ("[]".to_owned(), vec![span(700, 1)])
+    );
 }

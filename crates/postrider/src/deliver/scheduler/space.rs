@@ -1,10 +1,12 @@
 //! What the log must keep, and what is given up when it can't.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use uuid::Uuid;
 
 use super::*;
+use crate::route::Scope;
 
 /// Spans of one batch that are nearer than this are held as one pin: what lies between is in the
 /// same segment anyway.
@@ -51,9 +53,20 @@ impl Scheduler {
             .iter()
             .filter_map(|(slot, _)| self.hooks[*slot as usize].as_ref());
         let cuts = cuts.filter_map(|hook| hook.backlog.lag()).collect();
+        let (mut wide, mut narrow) = (TypeSet::EMPTY, HashSet::new());
+        for (_, selection) in &takers {
+            match selection.scope {
+                Scope::One(subaccount) => {
+                    narrow.insert(subaccount);
+                }
+                _ => wide.union(&selection.types),
+            }
+        }
         let router = Router::new(takers);
         Some(Refill {
             router,
+            wide,
+            narrow,
             slots,
             full: Vec::new(),
             cuts,
@@ -79,6 +92,7 @@ impl Scheduler {
             cuts,
             from,
             until,
+            ..
         } = pass;
         *from = base.max(*from);
         while *from < end {
@@ -398,6 +412,9 @@ fn is_below(spans: &[Span], wanted: u64) -> bool {
 /// A pass over the log's tables for webhooks that lag.
 pub(crate) struct Refill {
     router: Router,
+    /// Types wanted of more than one subaccount, and subaccounts that are all somebody wants.
+    wide: TypeSet,
+    narrow: HashSet<u32>,
     slots: Vec<u32>,
     full: Vec<u32>,
     /// Where the webhooks' lags begin: frames are cut there, so that no run straddles one.
@@ -408,6 +425,12 @@ pub(crate) struct Refill {
 }
 
 impl Refill {
+    /// What any of the webhooks may want: (type, subaccount).
+    pub(crate) fn wants(&self) -> impl Fn(u16, u32) -> bool + use<> {
+        let (wide, narrow) = (self.wide, self.narrow.clone());
+        move |type_id, subaccount| wide.contains(type_id) || narrow.contains(&subaccount)
+    }
+
     /// The offset to read tables from.
     pub(crate) fn from(&self) -> u64 {
         self.from
