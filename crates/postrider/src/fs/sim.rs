@@ -111,6 +111,11 @@ impl SimFs {
         self.state().faults.push(Fault { op, after, error });
     }
 
+    /// Forgets the failures that were not met.
+    pub(crate) fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// Gives all files together so many bytes; more is ENOSPC.
     pub(crate) fn set_capacity(&self, bytes: usize) {
         self.state().capacity = bytes;

@@ -9,6 +9,14 @@ const FIXTURE: &str = concat!(
     "/tests/fixtures/journal-v1/0000000000000007.jnl"
 );
 
+fn held(webhook: u64, at_ms: u64, hold: Option<Hold>) -> Record {
+    Record::Held {
+        webhook: id(webhook),
+        at_ms,
+        hold,
+    }
+}
+
 fn asks(webhook: u64, at_offset: u64, accounts: Accounts) -> Record {
     Record::Selected {
         webhook: id(webhook),
@@ -34,6 +42,7 @@ fn fixture_checkpoint() -> State {
             at_offset: 12,
         },
         asks(1, 12, Accounts::AllBut(vec![7, 0x0102_0304])),
+        held(1, 60, Some(Hold::Disabled { why: "410".into() })),
         start(1, 1, vec![span(12, 1)]),
         outcome(1, 70, OK),
         start(2, 1, vec![span(13, 2), span(20, 300)]),
@@ -108,6 +117,8 @@ fn fixture_records() -> Vec<Record> {
         },
         asks(9, 901, Accounts::One(42)),
         asks(1, 901, Accounts::Primary),
+        held(1, 107, None),
+        held(2, 108, Some(Hold::Paused)),
         Record::Webhook {
             webhook: id(2),
             change: Change::Deleted,

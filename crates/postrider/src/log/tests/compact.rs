@@ -4,6 +4,9 @@ use super::*;
 use crate::fs::sim::SimFs;
 use crate::fs::{Fs, Open};
 
+/// One event of the first segment.
+const PIN: std::ops::Range<u64> = 5..6;
+
 fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
     while log.stats().segments < n {
         append(writer, next..next + 1000);
@@ -80,12 +83,12 @@ fn what_is_needed_or_kept_for_search_is_not_compacted() {
     rig.config.keep = Duration::from_secs(3600);
     let (mut writer, log, _) = rig.open();
     let next = fill(&mut writer, &log, 0, 3);
-    log.release(1000, &[5..6]);
+    log.release(1000, &[PIN]);
     rig.clock.advance(Duration::from_secs(3600));
     log.maintain().unwrap();
     assert_eq!(log.stats().compacted, 0, "a webhook has not got so far");
     rig.clock.set_unix_ms(START_MS);
-    log.release(next, &[5..6]);
+    log.release(next, &[PIN]);
     log.maintain().unwrap();
     assert_eq!(log.stats().compacted, 0, "search wants it");
     rig.clock.advance(Duration::from_secs(3600));
@@ -102,7 +105,7 @@ fn a_reader_of_the_old_file_reads_on() {
     let mut seen = 0;
     log.tables(0, |table| {
         if seen == 0 {
-            log.release(next, &[5..6]);
+            log.release(next, &[PIN]);
             log.maintain().unwrap();
             assert_eq!(log.stats().compacted, 1);
         }
@@ -119,7 +122,7 @@ fn a_released_segment_that_was_compacted_leaves_no_text() {
     let rig = Rig::uncached();
     let (mut writer, log, _) = rig.open();
     let next = fill(&mut writer, &log, 0, 3);
-    log.release(next, &[5..6]);
+    log.release(next, &[PIN]);
     log.maintain().unwrap();
     log.release(next, &[]);
     log.maintain().unwrap();
@@ -139,7 +142,7 @@ fn inbox_positions_survive_compaction() {
     frame.inbox_position(7, 4096);
     writer.append(&mut frame).unwrap();
     let next = fill(&mut writer, &log, 1, 3);
-    log.release(next, &[5..6]);
+    log.release(next, &[PIN]);
     log.maintain().unwrap();
     assert_eq!(log.stats().compacted, 1);
     drop((writer, log));

@@ -4,6 +4,7 @@ mod append;
 mod compact;
 mod crash;
 mod damage;
+mod faults;
 mod fixture;
 mod interleave;
 mod memory;

@@ -1,0 +1,143 @@
+//! What the disk does to directories, indexes and opening: by name, on the simulated file system.
+
+use super::*;
+use crate::fs::Fs;
+use crate::fs::sim::{Op, SimFs};
+use std::io::ErrorKind;
+
+fn config(fs: &SimFs) -> LogConfig {
+    LogConfig {
+        segment_bytes: SEGMENT,
+        max_bytes: 64 * SEGMENT,
+        tail_bytes: 0,
+        full_wait: Duration::ZERO,
+        fs: Arc::new(fs.clone()),
+        clock: Arc::new(ManualClock::new(START_MS)),
+        ..LogConfig::on_disk("/log")
+    }
+}
+
+fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
+    while log.stats().segments < n {
+        append(writer, next..next + 1000);
+        next += 1000;
+    }
+    next
+}
+
+#[test]
+fn names_of_new_segments_are_durable_before_their_events_are_acknowledged() {
+    for seed in 0..40 {
+        let fs = SimFs::new(seed);
+        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let next = fill(&mut writer, &log, 0, 3);
+        assert_eq!(log.sync().unwrap(), next);
+        fs.power_cut();
+        drop((writer, log));
+        let (_writer, log, report) = open(config(&fs), 0).unwrap();
+        assert!(!report.is_damaged(), "seed {seed}: {report:?}");
+        assert_eq!(events(&log, 0), expected(0..next), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_name_is_gone_for_good_before_its_text_is() {
+    for seed in 0..40 {
+        let fs = SimFs::new(seed);
+        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let next = fill(&mut writer, &log, 0, 4);
+        log.maintain().unwrap();
+        log.sync().unwrap();
+        let kept = log.segments()[2].base_offset;
+        log.release(kept, &[]);
+        // The power goes somewhere in the recycling of two segments, or behind it.
+        let ops = [Op::Remove, Op::Rename, Op::SyncDir, Op::Zero];
+        fs.fail(
+            ops[seed as usize % 4],
+            seed as usize / 4 % 3,
+            ErrorKind::Other,
+        );
+        let _ = log.maintain();
+        fs.power_cut();
+        drop((writer, log));
+        let (_writer, log, report) = open(config(&fs), next).unwrap();
+        assert!(report.set_aside.is_empty(), "seed {seed}: {report:?}");
+        assert_eq!((report.holes, report.damaged), (0, 0), "seed {seed}");
+        assert_eq!(events(&log, kept), expected(kept..next), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_index_that_could_not_be_written_is_written_later() {
+    for op in [Op::Open, Op::Write, Op::Rename] {
+        let fs = SimFs::new(1);
+        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let next = fill(&mut writer, &log, 0, 2);
+        // Both segments and a spare are there: all that is left to do is the index.
+        log.sync().unwrap();
+        while log.segments()[0].contents.is_none() {
+            fs.fail(op, 0, ErrorKind::Other);
+            let failed = log.maintain().is_err();
+            fs.clear_faults();
+            assert!(failed || log.segments()[0].contents.is_some(), "{op:?}");
+            log.maintain().unwrap();
+        }
+        assert_eq!(events(&log, 0), expected(0..next), "{op:?}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_not_opened_and_loses_nothing() {
+    for op in [Op::Open, Op::Read] {
+        for after in 0..6 {
+            let fs = SimFs::new(1);
+            let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+            let next = fill(&mut writer, &log, 0, 3);
+            drop((writer, log));
+            fs.fail(op, after, ErrorKind::Other);
+            if let Err(error) = open(config(&fs), 0) {
+                assert!(error.to_string().contains("/log/"), "{error}");
+            }
+            fs.kill();
+            let (_writer, log, report) = open(config(&fs), 0).unwrap();
+            assert!(!report.is_damaged(), "{op:?} after {after}");
+            assert_eq!(events(&log, 0), expected(0..next), "{op:?} after {after}");
+        }
+    }
+}
+
+#[test]
+fn behind_a_frame_that_a_power_cut_took_no_inbox_position_is_believed() {
+    let fs = SimFs::new(1);
+    let path = Path::new("/log/00000000000000000000.seg");
+    for synced in [false, true] {
+        let fs_path = if synced { "/log-synced" } else { "/log" };
+        let config = LogConfig {
+            dir: Some(fs_path.into()),
+            ..config(&fs)
+        };
+        let path = Path::new(fs_path).join(path.file_name().unwrap());
+        let (mut writer, log, _) = open(config.clone(), 0).unwrap();
+        let mut frame = writer.frame();
+        let mut ends = Vec::new();
+        for n in 0..3 {
+            push(&mut frame, n, &text(n));
+            frame.inbox_position(7, 100 * (n + 1));
+            writer.append(&mut frame).unwrap();
+            ends.push(log.segments()[0].bytes as usize);
+        }
+        if synced {
+            log.sync().unwrap();
+        }
+        append(&mut writer, 3..4);
+        drop((writer, log));
+        // The second frame is not there.
+        fs.flip(&path, ends[0], 0);
+        let (_writer, log, report) = open(config, 0).unwrap();
+        assert_eq!(report.holes, 1);
+        assert_eq!(events(&log, 0).len(), 3, "its neighbours are");
+        // Synced once, it is damage: taking again would give the others twice.
+        let believed = if synced { 300 } else { 100 };
+        assert_eq!(report.inbox_positions, [(7, believed)]);
+    }
+}
