@@ -12,6 +12,9 @@ use crate::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+/// A frame's position and header, and the frame where its table checks out.
+pub(super) type Stood = (u64, FrameHeader, Option<Arc<Frame>>);
+
 /// A walk over the frames of one segment.
 pub(super) struct Walk<'a> {
     file: &'a dyn File,
@@ -70,10 +73,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next frame whose header checks out, with its position; whole where its table checks out too.
-    pub(super) fn next_frame(
-        &mut self,
-        pool: &Arc<Pool>,
-    ) -> Result<Option<(u64, FrameHeader, Option<Arc<Frame>>)>, LogError> {
+    pub(super) fn next_frame(&mut self, pool: &Arc<Pool>) -> Result<Option<Stood>, LogError> {
         let Some((at, header)) = self.next()? else {
             return Ok(None);
         };

@@ -99,7 +99,7 @@ fn hash(field: &[u8], value: &[u8]) -> u64 {
 }
 
 fn row_of(hash: u64, rows: u32) -> usize {
-    ((hash >> 32) * u64::from(rows) >> 32) as usize
+    (((hash >> 32) * u64::from(rows)) >> 32) as usize
 }
 
 /// The bit in each of a block's words.

@@ -1,7 +1,6 @@
 //! What the disk does to directories, indexes and opening: by name, on the simulated file system.
 
 use super::*;
-use crate::fs::Fs;
 use crate::fs::sim::{Op, SimFs};
 use std::io::ErrorKind;
 
