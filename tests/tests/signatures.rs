@@ -7,6 +7,7 @@ use std::time::Duration;
 use postrider::engine::Engine;
 use postrider::event::{Event, types};
 use postrider::webhook::{WebhookPatch, WebhookSpec};
+use postrider_tests::binary::Background;
 use postrider_tests::cc::workspace;
 use postrider_tests::packages::{node, python};
 use serde_json::{Value, json};
@@ -191,5 +192,44 @@ fn a_key_is_replaced_without_a_gap() {
         .update_webhook(webhook.id, back)
         .expect_err("the old key signs no more");
     assert!(refused.to_string().contains("401"), "{refused}");
+    engine.close(MINUTE).expect("closed");
+}
+
+/// Compressed bodies too: the signature is over what they unpack to.
+#[test]
+fn our_own_receiver_verifies_compressed_bodies_and_refuses_other_keys() {
+    let receive = |key: &str| {
+        let args = [
+            "receive",
+            "--listen",
+            "127.0.0.1:0",
+            "--count",
+            "--exit-after",
+            "50",
+        ];
+        let mut receiver = Background::start(&[&args[..], &["--signature", key]].concat());
+        let line = receiver.wait_for("listening on ");
+        let url = line.split_once("listening on ").expect("its address").1;
+        (url.to_owned(), receiver)
+    };
+    let engine = engine();
+    let known = |name: &str| engine.schema().lookup(name).is_some();
+    let create = |url: &str| {
+        let body = json!({
+            "name": "signed", "target": url, "events": ["delivery"], "gzip": true,
+            "signing_keys": [SECRET],
+        });
+        engine.create_webhook(WebhookSpec::from_json(&body, known).expect("a webhook"))
+    };
+    let (other, _stranger) = receive("whsec_bm90IHRoZSBvbmUgdGhhdCBpcyB1c2Vk");
+    let refused = create(&other).expect_err("another key's signature");
+    assert!(refused.to_string().contains("401"), "{refused}");
+
+    let (url, mut receiver) = receive(SECRET);
+    create(&url).expect("created");
+    for _ in 0..50 {
+        engine.push(&Event::new(types::DELIVERY)).expect("pushed");
+    }
+    receiver.wait_for("50 events in");
     engine.close(MINUTE).expect("closed");
 }

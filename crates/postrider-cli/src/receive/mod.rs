@@ -3,12 +3,14 @@
 //! A thread a connection and no framework: it must be able to hang, to reset a connection and to
 //! answer before it should.
 
+mod check;
 mod hostile;
 mod post;
 mod rule;
 mod server;
 mod wire;
 
+use check::SignatureCheck;
 use clap::Args;
 use rule::Rule;
 use std::net::SocketAddr;
@@ -39,6 +41,9 @@ pub(crate) struct ReceiveArgs {
     /// Answer 401 unless the Basic credentials are these
     #[arg(long, value_name = "USER:PASSWORD")]
     basic: Option<String>,
+    /// Answer 401 unless a Standard Webhooks signature of this key is there (whsec_ or whpk_)
+    #[arg(long, value_name = "KEY")]
+    signature: Option<SignatureCheck>,
     /// Answer something else than 200: 'WHEN: ACTION', the first that matches (may be repeated)
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<Rule>,
@@ -63,6 +68,7 @@ pub(crate) fn run(args: ReceiveArgs) -> std::io::Result<()> {
         },
         token: args.token,
         basic: args.basic,
+        signature: args.signature,
         rules: args.rules,
         delay: Duration::from_millis(args.delay),
         exit_after: args.exit_after,

@@ -1,5 +1,6 @@
 //! Requests as they come in.
 
+use flate2::read::GzDecoder;
 use std::collections::HashMap;
 use std::io::{BufRead, Read};
 
@@ -21,6 +22,7 @@ pub(super) struct Head {
 /// A whole POST.
 pub(super) struct Post {
     pub(super) head: Head,
+    /// Uncompressed.
     pub(super) body: Vec<u8>,
 }
 
@@ -95,6 +97,18 @@ pub(super) fn read_body(reader: &mut impl Read, head: Head) -> Result<Option<Pos
     let mut body = vec![0; length];
     if reader.read_exact(&mut body).is_err() {
         return Ok(None);
+    }
+    let coding = head.header("content-encoding");
+    if coding.eq_ignore_ascii_case("gzip") {
+        let mut unpacked = Vec::new();
+        let mut decoder = GzDecoder::new(&*body).take(MAX_BODY as u64 + 1);
+        decoder.read_to_end(&mut unpacked).map_err(|_| 400_u16)?;
+        if unpacked.len() > MAX_BODY {
+            return Err(413);
+        }
+        body = unpacked;
+    } else if !coding.is_empty() {
+        return Err(415);
     }
     Ok(Some(Post { head, body }))
 }

@@ -1,5 +1,6 @@
 //! The receiver's sockets, answers and prints.
 
+use super::check::SignatureCheck;
 use super::post::{Head, Post, read_body, read_head};
 use super::rule::{Action, Rule, Seen, decide};
 use super::wire::{Wire, self_made};
@@ -29,6 +30,7 @@ pub(super) struct Settings {
     pub(super) tls: Option<PathBuf>,
     pub(super) print: Print,
     pub(super) token: Option<String>,
+    pub(super) signature: Option<SignatureCheck>,
     pub(super) basic: Option<String>,
     pub(super) rules: Vec<Rule>,
     pub(super) delay: Duration,
@@ -155,7 +157,7 @@ impl Receiver {
     /// Answers one POST; says how the connection ends, if it does.
     fn answer(&self, post: &Post, stream: &mut Wire) -> io::Result<Option<End>> {
         if let Some(why) = self.unauthorized(post) {
-            respond(stream, 401, None, why)?;
+            respond(stream, 401, None, &why)?;
             return Ok(None);
         }
         let test = post.is_test();
@@ -227,20 +229,20 @@ impl Receiver {
         Ok(None)
     }
 
-    fn unauthorized(&self, post: &Post) -> Option<&'static str> {
+    fn unauthorized(&self, post: &Post) -> Option<String> {
         if let Some(token) = &self.settings.token
             && post.header("x-messagesystems-webhook-token") != token
         {
-            return Some("wrong or missing X-MessageSystems-Webhook-Token");
+            return Some("wrong or missing X-MessageSystems-Webhook-Token".to_owned());
         }
         if let Some(basic) = &self.settings.basic {
             let expected = base64::engine::general_purpose::STANDARD.encode(basic);
             let given = post.header("authorization").strip_prefix("Basic ");
             if given != Some(expected.as_str()) {
-                return Some("wrong or missing Basic credentials");
+                return Some("wrong or missing Basic credentials".to_owned());
             }
         }
-        None
+        self.settings.signature.as_ref()?.fault(post)
     }
 
     fn count(&self, post: &Post, events: u64) {
