@@ -11,6 +11,7 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::ahead::ReadAhead;
 use super::scheduler::{Lengths, Measure, Unreadable};
 use crate::event::SEPARATOR;
 use crate::http::{Body, Slice};
@@ -23,14 +24,11 @@ const COPY_BELOW: usize = 4096;
 /// A piece below this part of its frame is copied: the frame's memory is worth more.
 const COPY_PART: usize = 8;
 
-/// Frames kept between reads.
-const KEPT: usize = 4;
-
 /// Reads events for batches, one thread's. It keeps the frames it used last, so that what was
 /// measured is not read again to be sent; [`forget`](Self::forget) lets go of them.
 pub(crate) struct LogReader {
     log: Arc<Log>,
-    kept: Vec<Arc<Frame>>,
+    frames: ReadAhead,
 }
 
 /// What was found of a batch.
@@ -45,14 +43,14 @@ pub(crate) struct Assembled {
 impl LogReader {
     pub(crate) fn new(log: Arc<Log>) -> LogReader {
         LogReader {
+            frames: ReadAhead::new(log.clone()),
             log,
-            kept: Vec::new(),
         }
     }
 
     /// Lets go of all frames.
     pub(crate) fn forget(&mut self) {
-        self.kept.clear();
+        self.frames.forget();
     }
 
     /// Makes a batch's body.
@@ -79,6 +77,7 @@ impl LogReader {
                     continue;
                 }
                 let Some(frame) = self
+                    .frames
                     .frame(at)?
                     .filter(|frame| frame.base_offset() < span.end())
                 else {
@@ -116,11 +115,7 @@ impl LogReader {
 
     /// The frame that holds `offset` without its texts, where it is on disk and the spans want little of it.
     fn few(&mut self, offset: u64, spans: &[Span]) -> Result<Option<Few>, LogError> {
-        if self
-            .kept
-            .iter()
-            .any(|f| f.base_offset() <= offset && offset < f.end_offset())
-        {
+        if self.frames.kept(offset).is_some() {
             return Ok(None);
         }
         let few = self.log.few(offset)?;
@@ -136,32 +131,6 @@ impl LogReader {
         let wanted: usize = wanted.sum();
         Ok((wanted * COPY_PART < few.text_len()).then_some(few))
     }
-
-    /// The frame that holds `offset`, or, where the log says twice that it has none, the next one
-    /// behind it: what is called missing is lost for good, so one answer is not enough.
-    fn frame(&mut self, offset: u64) -> Result<Option<Arc<Frame>>, LogError> {
-        let holds = |f: &&Arc<Frame>| f.base_offset() <= offset && offset < f.end_offset();
-        if let Some(frame) = self.kept.iter().find(holds) {
-            return Ok(Some(frame.clone()));
-        }
-        let mut frame = None;
-        for _ in 0..2 {
-            frame = self.log.read(offset, 1)?.into_iter().next();
-            if frame
-                .as_ref()
-                .is_some_and(|frame| frame.base_offset() <= offset)
-            {
-                break;
-            }
-        }
-        if let Some(frame) = &frame {
-            if self.kept.len() == KEPT {
-                self.kept.remove(0);
-            }
-            self.kept.push(frame.clone());
-        }
-        Ok(frame)
-    }
 }
 
 impl Lengths for LogReader {
@@ -170,11 +139,13 @@ impl Lengths for LogReader {
         let (mut found, mut at) = (Measure::default(), first);
         while at < end {
             let frame = self
+                .frames
                 .frame(at)
                 .map_err(|error| Unreadable(error.to_string()))?;
             let Some(frame) = frame.filter(|frame| frame.base_offset() <= at) else {
                 if found.good == 0 {
                     let next = self
+                        .frames
                         .frame(at)
                         .ok()
                         .flatten()

@@ -12,6 +12,7 @@ pub mod fuzzing {
     }
 }
 
+mod ahead;
 mod backlog;
 mod body;
 mod bucket;

@@ -403,7 +403,9 @@ impl Courier {
                 self.stage(attempt, now);
             }
         }
-        self.reader.forget();
+        if self.staged.is_empty() && self.client.in_flight() == 0 {
+            self.reader.forget();
+        }
         if let Some(journal) = &mut self.journal
             && let Err(error) = journal.commit()
         {

@@ -158,6 +158,25 @@ fn of_old_frames_with_little_for_a_batch_no_more_is_read() {
 }
 
 #[test]
+fn batches_that_follow_each_other_read_each_frame_once_and_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, mut reader, log) = an_old_log(dir.path());
+    for first in (0..2000).step_by(100) {
+        let found = reader.assemble(&[span(first, 100)]).unwrap();
+        assert!(found.missing.is_empty());
+    }
+    // Eight frames of 250 events: one, one, four, and what is left.
+    assert_eq!(log.stats().disk_reads, 4);
+
+    // Who jumps about reads a frame at a time, also when nothing is kept any more.
+    reader.forget();
+    for first in [0, 500, 1000, 1500, 0] {
+        reader.assemble(&[span(first, 100)]).unwrap();
+    }
+    assert_eq!(log.stats().disk_reads, 8, "the last was kept");
+}
+
+#[test]
 fn a_damaged_event_among_few_is_said_to_be_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let (_writer, mut reader, _log) = an_old_log(dir.path());
