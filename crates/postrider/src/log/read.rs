@@ -106,10 +106,14 @@ impl Log {
         let (mut next, mut left) = (from, budget);
         // Behind a hole, frames go on from here: the one that holds `from` may begin below it.
         let mut least = segment.base_offset();
-        let mut want = LEAST_READ;
+        // Frames are about as long as their neighbours: one read gets what is wanted, and little more.
+        let usual = (segment.mean_frame() / 8 * 9).clamp(LEAST_READ, SLAB_BYTES as u64);
+        let mut want = usual;
         while at < end {
             want = want.max(left.saturating_add(LEAST_READ).min(SLAB_BYTES as u64 / 2));
-            let chunk = self.read_chunk(segment, &*file, at, want.min(end - at), next)?;
+            let most = if frames.is_empty() { left.max(1) } else { left };
+            let len = want.min(end - at);
+            let chunk = self.read_chunk(segment, &*file, at, len, (next, most))?;
             if chunk.consumed == 0 {
                 match chunk.stop {
                     // A frame that is longer than what was asked for.
@@ -123,7 +127,7 @@ impl Log {
             }
             at += chunk.consumed;
             least = chunk.end_offset;
-            want = LEAST_READ;
+            want = usual;
             for frame in chunk.frames {
                 let len = frame.bytes().len() as u64;
                 if len > left && !frames.is_empty() {
@@ -140,14 +144,15 @@ impl Log {
         Ok(Some(end_offset.max(next)))
     }
 
-    /// Reads `len` bytes at `at` in one call and makes frames of what is whole in them.
+    /// Reads `len` bytes at `at` in one call and makes frames of what is whole in them, of those from `from` on no
+    /// more than one beyond `most` bytes of text: what is not asked for is not checked.
     fn read_chunk(
         &self,
         segment: &Segment,
         file: &dyn File,
         at: u64,
         len: u64,
-        from: u64,
+        (from, most): (u64, u64),
     ) -> Result<Chunk, LogError> {
         let len = len as usize;
         let mut filler = self.reads.lock().expect("no panic under this lock");
@@ -160,7 +165,7 @@ impl Log {
         let got = file.read_at(bytes, at);
         let bytes = &bytes[..got.map_err(LogError::io("read", &segment.path))?];
         let mut found: Vec<(usize, FrameHeader)> = Vec::new();
-        let (mut consumed, mut end_offset) = (0, segment.base_offset());
+        let (mut consumed, mut end_offset, mut text) = (0, segment.base_offset(), 0);
         let stop = loop {
             let Some(header) = bytes.get(consumed..consumed + FRAME_HEADER) else {
                 break Stop::Needs(FRAME_HEADER as u64);
@@ -182,6 +187,10 @@ impl Log {
                 break Stop::Needs(header.frame_len() as u64);
             }
             if header.count > 0 && header.end_offset() > from {
+                if text >= most {
+                    break Stop::Enough;
+                }
+                text += u64::from(header.payload_len);
                 found.push((consumed, header));
             }
             consumed += header.frame_len();
@@ -307,5 +316,7 @@ struct Chunk {
 enum Stop {
     /// The next frame needs this many bytes.
     Needs(u64),
+    /// There is as much text as was wanted.
+    Enough,
     Damaged,
 }

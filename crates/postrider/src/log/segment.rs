@@ -144,6 +144,12 @@ impl Segment {
         )
     }
 
+    /// What a frame takes, on the average.
+    pub(super) fn mean_frame(&self) -> u64 {
+        let extent = &self.state().extent;
+        extent.end / extent.frames.max(1)
+    }
+
     /// The open file; opens it where it was closed, and then says so.
     pub(super) fn file(&self, fs: &dyn Fs) -> Result<(Arc<dyn File>, bool), LogError> {
         let mut file = self.file.lock().expect("no panic under this lock");
