@@ -125,12 +125,13 @@ impl Builder {
             Some(dir) => {
                 let (journal, recovered) =
                     journal::open(&dir.join("journal"), fs.clone(), clock.clone())?;
-                if recovered.holes > 0 || recovered.checkpoint_damaged {
+                if recovered.holes + recovered.cut > 0 || recovered.checkpoint_damaged {
                     say(
                         Severity::Warning,
                         &format!(
-                            "journal: {} damaged places passed over, checkpoint damaged: {}",
-                            recovered.holes, recovered.checkpoint_damaged
+                            "journal: {} damaged places passed over, checkpoint damaged: {}, {} records left out \
+                             behind what a power cut took",
+                            recovered.holes, recovered.checkpoint_damaged, recovered.cut
                         ),
                     );
                 }
