@@ -7,7 +7,8 @@ use postrider::search::{Page, Query};
 use postrider::store::Store;
 use postrider::time::{Clock, SystemClock};
 use postrider::webhook::{
-    Activity, BatchStatus, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
+    Activity, BatchStatus, DeadLetter, Replay, Replayed, TestPost, Webhook, WebhookError,
+    WebhookPatch, WebhookSpec,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -45,6 +46,14 @@ pub trait Backend: Send + Sync {
     fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError>;
     /// The webhook's batches that failed or needed a retry, newest first, at most `limit`.
     fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError>;
+    /// Holds a webhook's batches until it is resumed.
+    fn pause_webhook(&self, id: Uuid) -> Result<(), WebhookError>;
+    /// Lets the batches of a webhook that is paused or disabled go out again.
+    fn resume_webhook(&self, id: Uuid) -> Result<(), WebhookError>;
+    /// The webhook's batches that were given up and are kept, the latest first, at most `limit`.
+    fn dead_letters(&self, id: Uuid, limit: usize) -> Result<Vec<DeadLetter>, WebhookError>;
+    /// Sends a webhook again what it did not get.
+    fn replay(&self, id: Uuid, what: Replay) -> Result<Replayed, WebhookError>;
     /// Whether an event type of that name exists, in the catalogue or custom.
     fn knows_event_type(&self, name: &str) -> bool;
     /// Every event type with its fields, as the documentation call shows them.
@@ -105,6 +114,22 @@ impl Backend for Engine {
 
     fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
         Engine::batch_status(self, id, limit)
+    }
+
+    fn pause_webhook(&self, id: Uuid) -> Result<(), WebhookError> {
+        Engine::pause_webhook(self, id)
+    }
+
+    fn resume_webhook(&self, id: Uuid) -> Result<(), WebhookError> {
+        Engine::resume_webhook(self, id)
+    }
+
+    fn dead_letters(&self, id: Uuid, limit: usize) -> Result<Vec<DeadLetter>, WebhookError> {
+        Engine::dead_letters(self, id, limit)
+    }
+
+    fn replay(&self, id: Uuid, what: Replay) -> Result<Replayed, WebhookError> {
+        Engine::replay(self, id, what)
     }
 
     fn knows_event_type(&self, name: &str) -> bool {

@@ -20,6 +20,7 @@ mod limiter;
 mod message;
 pub mod openapi;
 mod operation;
+mod operations;
 mod query;
 mod samples;
 mod view;

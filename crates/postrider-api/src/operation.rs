@@ -10,13 +10,14 @@ use crate::failure::Failure;
 use crate::ingest::{self, UnderWay};
 use crate::message::{Request, Response};
 use crate::query::Query;
-use crate::{events, health, keys, openapi, samples, webhooks};
+use crate::{events, health, keys, openapi, operations, samples, webhooks};
 use postrider::store::Grant;
 use uuid::Uuid;
 
 /// Every call, in the order of the documentation.
 pub(crate) static TABLES: &[&[Operation]] = &[
     webhooks::OPERATIONS,
+    operations::OPERATIONS,
     samples::OPERATIONS,
     events::OPERATIONS,
     ingest::OPERATIONS,

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use postrider::store::ApiKey;
 use postrider::webhook::{
-    Activity, Auth, BatchStatus, Condition, OAuth2, Secret, SigningKey, Subaccounts, TestPost,
-    TokenParameter, Webhook,
+    Activity, Auth, BatchStatus, Condition, DeadLetter, OAuth2, Replayed, Secret, SigningKey,
+    Subaccounts, TestPost, TokenParameter, Webhook,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -232,6 +232,40 @@ pub(crate) fn batch(batch: &BatchStatus) -> Value {
     }
     if let Some(code) = &batch.failure_code {
         view["failure_code"] = code.as_str().into();
+    }
+    view
+}
+
+/// One dead letter, in the words of a batch's status.
+pub(crate) fn dead_letter(letter: &DeadLetter) -> Value {
+    let mut view = json!({
+        "batch_id": letter.batch_id.to_string(),
+        "ts": iso(letter.dead_ms),
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "batch_size": letter.events,
+        "bytes": letter.bytes,
+        "last_event": iso(letter.last_written_ms),
+    });
+    if let Some(code) = letter.response_code {
+        view["response_code"] = code.to_string().into();
+    }
+    if let Some(code) = &letter.failure_code {
+        view["failure_code"] = code.as_str().into();
+    }
+    view
+}
+
+/// What a replay came to.
+pub(crate) fn replayed(replayed: &Replayed) -> Value {
+    let unknown: Vec<String> = replayed.unknown.iter().map(Uuid::to_string).collect();
+    let mut view = json!({
+        "batches": replayed.batches,
+        "events": replayed.events,
+        "unknown": unknown,
+    });
+    if let Some(next_ms) = replayed.next_ms {
+        view["next"] = iso(next_ms).into();
     }
     view
 }

@@ -211,6 +211,40 @@ Examples:
         #[command(flatten)]
         reach: Reach,
     },
+    /// Hold a webhook's batches, also after a restart; its events are kept
+    Pause {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Let the batches of a webhook that is paused, or disabled by its receiver, go out again
+    Resume {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Show a webhook's dead letters: batches that were given up and are kept
+    Dead {
+        /// Its id
+        id: String,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Send a webhook again what it did not get
+    #[command(after_help = "\
+Examples:
+  postrider webhook replay ID --all
+  postrider webhook replay ID 0b1d3f5e-8a7c-4c0e-9d2b-6f4e2a1c3b5d
+  postrider webhook replay ID --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z
+
+Dead letters keep their batch ids and bytes. A stretch of time is what the log still has of it, in new
+batches, whether or not it was delivered before.")]
+    Replay(ReplayArgs),
     /// POST a test to a webhook's target and show the answer
     Test {
         /// Its id
@@ -228,6 +262,26 @@ Examples:
         #[command(flatten)]
         reach: Reach,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// The webhook's id
+    pub(crate) id: String,
+    /// Dead letters, by their batch ids
+    #[arg(value_name = "BATCH", required_unless_present_any = ["all", "from"])]
+    pub(crate) batches: Vec<String>,
+    /// All its dead letters
+    #[arg(long, conflicts_with_all = ["batches", "from"])]
+    pub(crate) all: bool,
+    /// What was written to the log from this time on
+    #[arg(long, value_name = "TIME", conflicts_with = "batches")]
+    pub(crate) from: Option<String>,
+    /// Up to, and without, this time; now, where it is left out
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }
 
 #[derive(Args, Debug)]

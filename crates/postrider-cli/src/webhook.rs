@@ -1,5 +1,7 @@
 //! `postrider webhook`.
 
+mod replay;
+
 use crate::api::Client;
 use crate::cli::{WebhookArgs, WebhookCommand, WebhookFields};
 use crate::error::CliError;
@@ -33,6 +35,10 @@ pub(crate) fn run(args: WebhookArgs) -> Result<(), CliError> {
             let query = if purge { "?purge=true" } else { "" };
             Client::of(&reach)?.call("DELETE", &format!("{}{query}", path(&id)), None)?;
         }
+        WebhookCommand::Pause { id, reach } => replay::hold(&reach, &id, "pause")?,
+        WebhookCommand::Resume { id, reach } => replay::hold(&reach, &id, "resume")?,
+        WebhookCommand::Dead { id, limit, reach } => replay::dead(&reach, &id, limit)?,
+        WebhookCommand::Replay(args) => replay::replay(&args)?,
         WebhookCommand::Test { id, reach } => {
             let client = Client::of(&reach)?;
             let answer = client.call("POST", &format!("{}/validate", path(&id)), None)?;

@@ -1,6 +1,7 @@
 //! The schemas of the document: what requests and answers look like.
 
 use postrider::store::Grant;
+use postrider::webhook::Condition;
 use serde_json::{Map, Value, json};
 
 /// The media type of an answer's schema.
@@ -14,7 +15,14 @@ pub(super) fn media_type(schema: &str) -> &'static str {
 /// Every schema by name.
 pub(super) fn all() -> Value {
     let mut all = Map::new();
-    for part in [shared(), webhooks(), keys(), events(), ingest()] {
+    for part in [
+        shared(),
+        webhooks(),
+        operations(),
+        keys(),
+        events(),
+        ingest(),
+    ] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -159,6 +167,72 @@ fn webhooks() -> Value {
     })
 }
 
+fn operations() -> Value {
+    let time = json!({"type": "string", "format": "date-time"});
+    let count = json!({"type": "integer", "minimum": 0});
+    let uuids = json!({"type": "array", "items": {"type": "string", "format": "uuid"}});
+    json!({
+        "WebhookState": results(&json!({
+            "type": "object", "required": ["id", "state"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "state": {"enum": Condition::ALL.map(Condition::name)},
+                "state_reason": {"type": "string"},
+            },
+        })),
+        "DeadLetters": list("DeadLetter"),
+        "DeadLetter": {
+            "type": "object",
+            "required": [
+                "batch_id", "ts", "reason", "attempts", "batch_size", "bytes", "last_event",
+            ],
+            "properties": {
+                "batch_id": {"type": "string", "format": "uuid"},
+                "ts": time,
+                "reason": {"type": "string", "description": "expired, too_big, poison or rejected"},
+                "attempts": count,
+                "batch_size": count,
+                "bytes": count,
+                "last_event": time,
+                "response_code": {"type": "string"},
+                "failure_code": {"type": "string"},
+            },
+        },
+        "Replay": {
+            "description": "Dead letters by id, all of them, or what was written in a stretch of time",
+            "oneOf": [
+                {
+                    "type": "object", "required": ["batch_ids"], "additionalProperties": false,
+                    "properties": {"batch_ids": {
+                        "type": "array", "minItems": 1,
+                        "items": {"type": "string", "format": "uuid"},
+                    }},
+                },
+                {
+                    "type": "object", "required": ["all"], "additionalProperties": false,
+                    "properties": {"all": {"const": true}},
+                },
+                {
+                    "type": "object", "required": ["from"], "additionalProperties": false,
+                    "properties": {"from": time, "to": time},
+                },
+            ],
+        },
+        "Replayed": results(&json!({
+            "type": "object", "required": ["batches", "events", "unknown"],
+            "properties": {
+                "batches": count,
+                "events": count,
+                "unknown": uuids,
+                "next": {
+                    "type": "string", "format": "date-time",
+                    "description": "A stretch too long for one call goes on here",
+                },
+            },
+        })),
+    })
+}
+
 /// `YYYY-MM-DD HH:MM:SS`
 fn time() -> Value {
     json!({"type": "string", "pattern": "^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$"})
@@ -197,6 +271,9 @@ fn asked() -> Value {
                 "in_flight": {"type": ["integer", "null"], "minimum": 1},
                 "requests_per_s": {"type": ["integer", "null"], "minimum": 0},
                 "events_per_s": {"type": ["integer", "null"], "minimum": 0},
+                "give_up_after_s": {"type": ["integer", "null"], "minimum": 1},
+                "backlog_events": {"type": ["integer", "null"], "minimum": 0},
+                "backlog_bytes": {"type": ["integer", "null"], "minimum": 0},
             },
         },
         "ordered": {"type": "boolean", "default": false, "description": "Extension"},

@@ -6,7 +6,8 @@ use postrider::log::{Log, LogError, LogWriter};
 use postrider::search::{Page, Query, search};
 use postrider::store::{Grant, NewKey, Store};
 use postrider::webhook::{
-    Activity, BatchStatus, TestFailure, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
+    Activity, BatchStatus, Condition, DeadLetter, Replay, Replayed, TestFailure, TestPost, Webhook,
+    WebhookError, WebhookPatch, WebhookSpec,
 };
 use postrider_api::{Api, Backend, Caller, EventType, Request, Response};
 use serde_json::Value;
@@ -22,6 +23,11 @@ pub(crate) struct Fake {
     pub(crate) echo_secrets: bool,
     pub(crate) activity: Activity,
     pub(crate) batches: Vec<BatchStatus>,
+    pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) paused: Mutex<bool>,
+    /// What was asked for, and what is answered.
+    pub(crate) replays: Mutex<Vec<Replay>>,
+    pub(crate) replayed: Mutex<Replayed>,
     /// What a test POST comes to.
     pub(crate) receiver: Mutex<Result<TestPost, TestFailure>>,
     /// Target and body of every test POST.
@@ -49,6 +55,10 @@ impl Fake {
             echo_secrets: false,
             activity: Activity::default(),
             batches: Vec::new(),
+            letters: Vec::new(),
+            paused: Mutex::default(),
+            replays: Mutex::default(),
+            replayed: Mutex::default(),
             receiver: Mutex::new(Ok(ok)),
             posts: Mutex::default(),
             purged: Mutex::default(),
@@ -104,10 +114,11 @@ impl Backend for Fake {
 
     fn webhook(&self, id: Uuid) -> Result<(Webhook, Activity), WebhookError> {
         let found = self.store.webhook(id)?;
-        Ok((
-            found.ok_or(WebhookError::NotFound(id))?,
-            self.activity.clone(),
-        ))
+        let mut activity = self.activity.clone();
+        if *self.paused.lock().unwrap() {
+            activity.condition = Condition::Paused;
+        }
+        Ok((found.ok_or(WebhookError::NotFound(id))?, activity))
     }
 
     fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError> {
@@ -126,6 +137,25 @@ impl Backend for Fake {
 
     fn batch_status(&self, _: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
         Ok(self.batches.iter().take(limit).cloned().collect())
+    }
+
+    fn pause_webhook(&self, _: Uuid) -> Result<(), WebhookError> {
+        *self.paused.lock().unwrap() = true;
+        Ok(())
+    }
+
+    fn resume_webhook(&self, _: Uuid) -> Result<(), WebhookError> {
+        *self.paused.lock().unwrap() = false;
+        Ok(())
+    }
+
+    fn dead_letters(&self, _: Uuid, limit: usize) -> Result<Vec<DeadLetter>, WebhookError> {
+        Ok(self.letters.iter().take(limit).cloned().collect())
+    }
+
+    fn replay(&self, _: Uuid, what: Replay) -> Result<Replayed, WebhookError> {
+        self.replays.lock().unwrap().push(what);
+        Ok(self.replayed.lock().unwrap().clone())
     }
 
     fn knows_event_type(&self, name: &str) -> bool {

@@ -7,6 +7,7 @@ mod fake;
 mod ingest;
 mod keys;
 mod limits;
+mod operations;
 mod property;
 mod tutorial;
 mod webhooks;

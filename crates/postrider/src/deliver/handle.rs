@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::body::LogReader;
 use super::endpoint::Endpoint;
 use super::errand::{Tested, Tests, Tokens};
+use super::replay;
 use super::scheduler::Scheduler;
 use super::settings::{Pace, Settings, Terms};
 use super::thread::{Command, Courier, Endpoints, Rhythm};
@@ -20,10 +21,13 @@ use crate::auth::KeyError;
 use crate::event::Schema;
 use crate::http;
 use crate::journal::{self, Journal, Reason, State};
-use crate::log::Log;
+use crate::log::{Log, LogError};
 use crate::route::{Scope, Selection, TypeSet};
 use crate::time::Clock;
-use crate::webhook::{Activity, Auth, BatchStatus, Subaccounts, TestFailure, TestPost, Webhook};
+use crate::webhook::{
+    Activity, Auth, BatchStatus, DeadLetter, Replay, Replayed, Subaccounts, TestFailure, TestPost,
+    Webhook,
+};
 
 /// What the deliver thread works with.
 pub struct Parts {
@@ -40,7 +44,7 @@ pub struct Parts {
     pub former: Vec<Webhook>,
     /// Told now and then which former revisions are still needed, as a question to be asked of each.
     /// Runs on the deliver thread.
-    pub still_needed: Box<dyn FnMut(&dyn Fn(Uuid, u32) -> bool) + Send>,
+    pub still_needed: StillNeeded,
     /// Gives event type names their ids.
     pub schema: Arc<Schema>,
     /// Batching, retry and limits.
@@ -55,6 +59,9 @@ pub struct Parts {
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
+
+/// Told of former revisions; see [`Parts::still_needed`].
+pub type StillNeeded = Box<dyn FnMut(&dyn Fn(Uuid, u32) -> bool) + Send>;
 
 /// What an operator should know. `Display` is one line for the logger, without secrets.
 #[derive(Clone, Debug, Error)]
@@ -174,6 +181,18 @@ pub enum PutError {
     Stopped(#[from] Stopped),
 }
 
+/// Why nothing was replayed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The thread has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The log can't be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
 /// The books of all webhooks at one offset of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -192,6 +211,8 @@ pub struct WebhookBooks {
     pub delivered: u64,
     /// Events in batches given up.
     pub dead: u64,
+    /// Batches given up that are kept and can be replayed.
+    pub dead_letters: u64,
     /// Events dropped, by reason.
     pub dropped: BTreeMap<Reason, u64>,
     /// Events that wait or are under way.
@@ -230,6 +251,7 @@ pub struct StopReport {
 /// The deliver thread. Dropping it stops the thread as [`stop`](Deliverer::stop) with no time left.
 pub struct Deliverer {
     commands: Sender<Command>,
+    log: Arc<Log>,
     waker: Arc<http::Waker>,
     policy: http::Policy,
     schema: Arc<Schema>,
@@ -255,6 +277,7 @@ impl Deliverer {
         let client = http::Client::new(parts.http)?;
         let mut deliverer = Deliverer {
             commands,
+            log: parts.log.clone(),
             waker: client.waker(),
             policy,
             schema: parts.schema,
@@ -348,7 +371,7 @@ impl Deliverer {
         }
         let endpoint = Box::new(Endpoint::of(&webhook, &self.policy)?);
         let (id, revision) = (webhook.id, webhook.revision);
-        let terms = self.terms(&webhook);
+        let terms = Box::new(self.terms(&webhook));
         self.ask(|reply| Command::Put {
             id,
             revision,
@@ -381,10 +404,54 @@ impl Deliverer {
         self.ask(|reply| Command::Pause { id, paused, reply })
     }
 
-    /// Sends a dead letter again, under its id and with the same bytes. `false` when there is none
-    /// of this id, or its webhook is gone.
-    pub fn replay(&self, batch: Uuid) -> Result<bool, Stopped> {
-        self.ask(|reply| Command::Replay { batch, reply })
+    /// A webhook's dead letters, the latest first.
+    pub fn dead_letters(&self, id: Uuid, limit: usize) -> Result<Vec<DeadLetter>, Stopped> {
+        let letters = self.ask(|reply| Command::DeadLetters { id, limit, reply })?;
+        let letter = |letter: journal::DeadLetter| {
+            let failure = letter.failure;
+            DeadLetter {
+                batch_id: letter.start.batch,
+                dead_ms: letter.dead_ms,
+                reason: letter.reason.to_string(),
+                events: letter.start.events,
+                bytes: letter.start.bytes,
+                last_written_ms: letter.start.last_written_ms,
+                attempts: letter.attempts,
+                response_code: failure.as_ref().and_then(|failure| failure.status),
+                failure_code: failure.map(|failure| match failure.status {
+                    Some(code) if failure.code.is_empty() => code.to_string(),
+                    _ => failure.code.into_owned(),
+                }),
+            }
+        };
+        Ok(letters.into_iter().map(letter).collect())
+    }
+
+    /// Sends again what a webhook did not get: dead letters under their ids and with the same bytes, or
+    /// what the log has of a stretch of time, in new batches. `None` when there is no such webhook.
+    ///
+    /// # Errors
+    /// The thread has ended, or the log can't be read.
+    pub fn replay(&self, webhook: &Webhook, what: Replay) -> Result<Option<Replayed>, ReplayError> {
+        let id = webhook.id;
+        let (cuts, next_ms) = match what {
+            Replay::Letters(batches) => {
+                return Ok(self.ask(|reply| Command::Replay { id, batches, reply })?);
+            }
+            Replay::Written(stretch) => {
+                let (selection, _) = self.selection(webhook);
+                let pace = self.pace.with(webhook);
+                replay::cut(&self.log, &selection, &pace, stretch)?
+            }
+        };
+        let replayed = Replayed {
+            batches: cuts.len() as u64,
+            events: cuts.iter().map(|cut| u64::from(cut.events)).sum(),
+            unknown: Vec::new(),
+            next_ms,
+        };
+        let known = self.ask(|reply| Command::Again { id, cuts, reply })?;
+        Ok(known.then_some(replayed))
     }
 
     /// POSTs `body` to the webhook's target with its credentials, stored or not, and waits for the

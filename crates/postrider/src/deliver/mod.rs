@@ -20,6 +20,7 @@ mod endpoint;
 mod errand;
 mod handle;
 mod hook;
+mod replay;
 mod retry;
 mod scheduler;
 mod settings;
@@ -28,7 +29,10 @@ mod token;
 mod window;
 
 pub use crate::webhook::Condition;
-pub use handle::{Deliverer, Notice, Parts, PutError, Snapshot, StopReport, Stopped, WebhookBooks};
+pub use handle::{
+    Deliverer, Notice, Parts, PutError, ReplayError, Snapshot, StillNeeded, StopReport, Stopped,
+    WebhookBooks,
+};
 pub use settings::{Pace, Retry, Settings};
 
 #[cfg(test)]

@@ -14,15 +14,17 @@ use uuid::Uuid;
 use super::body::LogReader;
 use super::endpoint::Endpoint;
 use super::errand::{self, TestReply, Tests, Tokens};
-use super::handle::{Notice, Snapshot, StopReport};
+use super::handle::{Notice, Snapshot, StillNeeded, StopReport};
+use super::replay::Cut;
 use super::retry::{Answer, Ended};
 use super::scheduler::{Attempt, Fetch, Fetched, Scheduler};
 use super::settings::{Settings, Terms};
 use crate::http::{Client, Done, Request, Reuse};
-use crate::journal::{BatchStatus, Journal, JournalError, Reason};
+use crate::journal::{BatchStatus, DeadLetter, Journal, JournalError, Reason};
 use crate::log::Log;
 use crate::route::{Selection, TypeSet};
 use crate::time::{Clock, Instant, Now};
+use crate::webhook::Replayed;
 
 /// Frames routed in one turn at most, so that answers are not kept waiting by a backlog.
 const FRAMES_PER_TURN: u32 = 64;
@@ -49,7 +51,7 @@ pub(super) enum Command {
     Put {
         id: Uuid,
         revision: u32,
-        terms: Terms,
+        terms: Box<Terms>,
         selection: Selection,
         endpoint: Box<Endpoint>,
         reply: Sender<()>,
@@ -64,8 +66,19 @@ pub(super) enum Command {
         paused: bool,
         reply: Sender<bool>,
     },
+    DeadLetters {
+        id: Uuid,
+        limit: usize,
+        reply: Sender<Vec<DeadLetter>>,
+    },
     Replay {
-        batch: Uuid,
+        id: Uuid,
+        batches: Option<Vec<Uuid>>,
+        reply: Sender<Option<Replayed>>,
+    },
+    Again {
+        id: Uuid,
+        cuts: Vec<Cut>,
         reply: Sender<bool>,
     },
     Test {
@@ -101,7 +114,7 @@ pub(super) struct Courier {
     pub(super) endpoints: Endpoints,
     pub(super) wanted: Box<dyn FnMut(&TypeSet) + Send>,
     pub(super) notice: Box<dyn FnMut(&Notice) + Send>,
-    pub(super) still_needed: Box<dyn FnMut(&dyn Fn(Uuid, u32) -> bool) + Send>,
+    pub(super) still_needed: StillNeeded,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reader: LogReader,
     /// Journaled first, then started.
@@ -264,7 +277,7 @@ impl Courier {
                     revisions.retain(|(known, _)| *known != revision);
                     let source = endpoint.token_source();
                     revisions.push((revision, Arc::from(endpoint)));
-                    self.scheduler.put(id, revision, terms, selection, now);
+                    self.scheduler.put(id, revision, *terms, selection, now);
                     self.scheduler.authenticate(id, source);
                     self.changed(reply);
                 }
@@ -282,10 +295,20 @@ impl Courier {
                     self.carry_out(now);
                     tell(&reply, known);
                 }
-                Command::Replay { batch, reply } => {
-                    let found = self.scheduler.replay(batch, now);
+                Command::DeadLetters { id, limit, reply } => {
+                    let letters = self.scheduler.state().dead_letters().rev();
+                    let letters = letters.filter(|letter| letter.start.webhook == id);
+                    tell(&reply, letters.take(limit).cloned().collect());
+                }
+                Command::Replay { id, batches, reply } => {
+                    let replayed = self.scheduler.replay(id, batches, now);
                     self.carry_out(now);
-                    tell(&reply, found);
+                    tell(&reply, replayed);
+                }
+                Command::Again { id, cuts, reply } => {
+                    let known = self.scheduler.again(id, cuts, now);
+                    self.carry_out(now);
+                    tell(&reply, known);
                 }
                 Command::Test {
                     endpoint,

@@ -4,6 +4,7 @@
 use super::{Engine, Stats};
 use crate::filter::{FilterStatus, State};
 use crate::http::NoReuse;
+use crate::webhook::Condition;
 use std::fmt::Write;
 
 impl Engine {
@@ -254,7 +255,7 @@ impl Text {
     fn books(&mut self, stats: &Stats) {
         let webhooks = &stats.books.webhooks;
         type Figure = fn(&crate::deliver::WebhookBooks) -> u64;
-        let figures: [(&str, &str, &str, Figure); 6] = [
+        let figures: [(&str, &str, &str, Figure); 7] = [
             (
                 "postrider_webhook_accepted_total",
                 "counter",
@@ -272,6 +273,12 @@ impl Text {
                 "counter",
                 "Events in batches given up.",
                 |b| b.dead,
+            ),
+            (
+                "postrider_webhook_dead_letters",
+                "gauge",
+                "Batches given up that are kept and can be replayed.",
+                |b| b.dead_letters,
             ),
             (
                 "postrider_webhook_pending",
@@ -313,6 +320,18 @@ impl Text {
                     let labels = [("webhook", &*id.to_string()), ("reason", why.name())];
                     self.labelled(name, &labels, n);
                 }
+            }
+        }
+        let name = "postrider_webhook_state";
+        self.head(
+            name,
+            "gauge",
+            "1 for the state that the webhook is in: up, down, paused, disabled, unfit or deleted.",
+        );
+        for (id, books) in webhooks {
+            for state in Condition::ALL {
+                let labels = [("webhook", &*id.to_string()), ("state", state.name())];
+                self.labelled(name, &labels, u64::from(state == books.activity.condition));
             }
         }
         let name = "postrider_webhook_dropped_total";

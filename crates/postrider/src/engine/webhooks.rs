@@ -1,9 +1,10 @@
 //! Webhooks: tested, kept, in force, in this order.
 
 use super::{Engine, Shared};
-use crate::deliver::{Deliverer, PutError, Stopped};
+use crate::deliver::{Deliverer, PutError, ReplayError, Stopped};
 use crate::webhook::{
-    Activity, BatchStatus, TestFailure, TestPost, Webhook, WebhookError, WebhookPatch, WebhookSpec,
+    Activity, BatchStatus, DeadLetter, Replay, Replayed, TestFailure, TestPost, Webhook,
+    WebhookError, WebhookPatch, WebhookSpec,
 };
 use uuid::Uuid;
 
@@ -75,6 +76,29 @@ impl Engine {
     pub fn resume_webhook(&self, id: Uuid) -> Result<(), WebhookError> {
         let known = deliverer(self)?.resume_webhook(id).map_err(stopped)?;
         known.then_some(()).ok_or(WebhookError::NotFound(id))
+    }
+
+    /// A webhook's dead letters, the latest first.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`].
+    pub fn dead_letters(&self, id: Uuid, limit: usize) -> Result<Vec<DeadLetter>, WebhookError> {
+        stored(self.shared(), id)?;
+        deliverer(self)?.dead_letters(id, limit).map_err(stopped)
+    }
+
+    /// Sends again what a webhook did not get.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`]; [`WebhookError::Log`] when the log can't be read.
+    pub fn replay(&self, id: Uuid, what: Replay) -> Result<Replayed, WebhookError> {
+        let webhook = stored(self.shared(), id)?;
+        let replayed = deliverer(self)?.replay(&webhook, what);
+        let replayed = replayed.map_err(|e| match e {
+            ReplayError::Stopped(e) => stopped(e),
+            ReplayError::Log(e) => WebhookError::Log(e.to_string()),
+        })?;
+        replayed.ok_or(WebhookError::NotFound(id))
     }
 
     /// One webhook, and how its POSTs fare.

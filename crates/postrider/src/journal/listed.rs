@@ -43,7 +43,7 @@ impl<T> Listed<T> {
             .retain(|&id, &mut number| self.by_number.contains_key(&(number, id)));
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.by_number.values()
     }
 }

@@ -342,7 +342,7 @@ impl State {
     }
 
     /// All dead letters, the longest dead first.
-    pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
+    pub fn dead_letters(&self) -> impl DoubleEndedIterator<Item = &DeadLetter> {
         self.dead.iter()
     }
 

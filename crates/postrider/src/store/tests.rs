@@ -323,7 +323,7 @@ fn former_revisions_are_kept_until_nobody_needs_them() {
     w.revision += 1;
     w.target = "http://example.com/elsewhere".into();
     store.put_webhook(&w).unwrap();
-    assert_eq!(store.former().unwrap(), [first.clone()]);
+    assert_eq!(store.former().unwrap(), std::slice::from_ref(&first));
     // Deleted, its last revision is a former one too.
     assert!(store.delete_webhook(w.id, false).unwrap());
     assert_eq!(store.former().unwrap(), [first, w.clone()]);

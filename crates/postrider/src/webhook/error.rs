@@ -56,6 +56,9 @@ pub enum WebhookError {
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The log could not be read.
+    #[error("the log can't be read: {0}")]
+    Log(String),
     /// The engine is closing, or its delivery thread has ended.
     #[error("the engine is not running: {0}")]
     Stopped(&'static str),

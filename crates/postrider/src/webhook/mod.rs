@@ -23,7 +23,9 @@ pub use outcomes::{Meaning, Outcomes};
 pub use secret::Secret;
 pub use signing::{KeyWish, MAX_KEYS, SigningKey};
 pub use spec::{AuthType, Credentials, WebhookPatch, WebhookSpec};
-pub use status::{Activity, BatchStatus, Condition, TestFailure, TestPost};
+pub use status::{
+    Activity, BatchStatus, Condition, DeadLetter, Replay, Replayed, TestFailure, TestPost,
+};
 
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};

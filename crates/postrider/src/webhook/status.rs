@@ -83,6 +83,52 @@ pub struct BatchStatus {
     pub batch_size: u32,
 }
 
+/// A batch that was given up and is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The batch.
+    pub batch_id: Uuid,
+    /// When it was given up.
+    pub dead_ms: UnixMillis,
+    /// Why: `expired`, `too_big`, `poison` or `rejected`.
+    pub reason: String,
+    /// Its events.
+    pub events: u32,
+    /// Bytes of its body.
+    pub bytes: u32,
+    /// When its youngest event was written to the log.
+    pub last_written_ms: UnixMillis,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The status of the last answer; `None` when there was none.
+    pub response_code: Option<u16>,
+    /// Why the last attempt failed: a status, or an error name such as `ECONNREFUSED`.
+    pub failure_code: Option<String>,
+}
+
+/// What a webhook is to be sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// These of its dead letters, or all: same ids, same bytes.
+    Letters(Option<Vec<Uuid>>),
+    /// What was written to the log in this time, is still there, and is wanted by the webhook as it is
+    /// now: in new batches, whether or not it was delivered before.
+    Written(std::ops::Range<UnixMillis>),
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Batches that go out again.
+    pub batches: u64,
+    /// Their events.
+    pub events: u64,
+    /// Ids that are no dead letter of this webhook.
+    pub unknown: Vec<Uuid>,
+    /// A stretch of time that was too long for one call goes on here.
+    pub next_ms: Option<UnixMillis>,
+}
+
 /// A receiver's answer to a test POST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestPost {

@@ -325,6 +325,10 @@ impl Scheduler {
 
     /// The books of all webhooks at the routed offset.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut letters: HashMap<Uuid, u64> = HashMap::new();
+        for letter in self.state.dead_letters() {
+            *letters.entry(letter.start.webhook).or_default() += 1;
+        }
         let books = |(id, known): (Uuid, &crate::journal::WebhookState)| {
             let hook = self
                 .slots
@@ -336,6 +340,7 @@ impl Scheduler {
                 accepted: known.books.accepted + waiting,
                 delivered: known.books.delivered,
                 dead: known.books.dead,
+                dead_letters: letters.get(&id).copied().unwrap_or(0),
                 dropped: known.books.dropped.clone(),
                 pending: known.books.open + waiting,
                 open_batches: hook.map_or(0, |hook| hook.open.len() as u64),

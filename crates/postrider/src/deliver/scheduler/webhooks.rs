@@ -3,8 +3,10 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::deliver::replay::Cut;
 use crate::deliver::settings::Terms;
-use crate::journal::Hold;
+use crate::journal::{BatchStart, DeadLetter, Hold};
+use crate::webhook::Replayed;
 
 impl Scheduler {
     /// Brings a webhook or its next revision into force from the routed offset on. One that is
@@ -347,23 +349,71 @@ impl Scheduler {
         self.hooks[slot as usize].as_mut()
     }
 
-    /// Opens a dead letter again, under its id, due at once. `false` when there is none, or no
-    /// webhook for it.
-    pub(crate) fn replay(&mut self, batch: Uuid, now: Now) -> bool {
-        let Some(letter) = self.state.dead_letter(batch) else {
-            return false;
-        };
-        let Some(&slot) = self.slots.get(&letter.start.webhook) else {
-            return false;
-        };
-        self.record(Record::Replay {
-            batch,
-            at_ms: now.unix_ms,
+    /// Opens dead letters of a webhook again, under their ids and due at once: these, or all. `None`
+    /// when there is no such webhook.
+    pub(crate) fn replay(
+        &mut self,
+        id: Uuid,
+        batches: Option<Vec<Uuid>>,
+        now: Now,
+    ) -> Option<Replayed> {
+        let slot = *self.slots.get(&id)?;
+        let own = |letter: &&DeadLetter| letter.start.webhook == id;
+        let batches = batches.unwrap_or_else(|| {
+            let letters = self.state.dead_letters().filter(own);
+            letters.map(|letter| letter.start.batch).collect()
         });
-        let Some(open) = self.state.batch(batch).cloned() else {
+        let mut replayed = Replayed::default();
+        for batch in batches {
+            if self
+                .state
+                .dead_letter(batch)
+                .as_ref()
+                .is_none_or(|letter| !own(letter))
+            {
+                replayed.unknown.push(batch);
+                continue;
+            }
+            self.record(Record::Replay {
+                batch,
+                at_ms: now.unix_ms,
+            });
+            if let Some(open) = self.state.batch(batch).cloned() {
+                replayed.batches += 1;
+                replayed.events += u64::from(open.start.events);
+                self.take_up(slot, &open, now);
+            }
+        }
+        Some(replayed)
+    }
+
+    /// Forms batches of events that the webhook may have had before; they are new, and so is their age.
+    /// `false` when there is no such webhook.
+    pub(crate) fn again(&mut self, id: Uuid, cuts: Vec<Cut>, now: Now) -> bool {
+        let Some(&slot) = self.slots.get(&id) else {
             return false;
         };
-        self.take_up(slot, &open, now);
+        let Some(hook) = self.hooks[slot as usize].as_ref() else {
+            return false;
+        };
+        let revision = hook.revision;
+        for cut in cuts {
+            let batch = Uuid::new_v4();
+            self.record(Record::Start(BatchStart {
+                batch,
+                webhook: id,
+                revision,
+                spans: cut.spans,
+                scanned_to: 0,
+                events: cut.events,
+                bytes: cut.bytes,
+                last_written_ms: now.unix_ms,
+                formed_ms: now.unix_ms,
+            }));
+            if let Some(open) = self.state.batch(batch).cloned() {
+                self.take_up(slot, &open, now);
+            }
+        }
         true
     }
 

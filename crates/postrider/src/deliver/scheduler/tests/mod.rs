@@ -354,6 +354,15 @@ impl World {
     }
 }
 
+/// Replays one dead letter of webhook 1; answers how many there were.
+fn replay(world: &mut World, batch: Uuid) -> u64 {
+    let replayed = world
+        .scheduler
+        .replay(hook(1), Some(vec![batch]), world.now);
+    world.turn();
+    replayed.expect("webhook 1 is there").batches
+}
+
 fn entry_of(frame: &[(u16, u32, u64)]) -> impl Fn(u32) -> Entry + '_ {
     |i| {
         let (type_id, subaccount, time_ms) = frame[i as usize];

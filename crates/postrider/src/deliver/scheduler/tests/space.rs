@@ -1,6 +1,7 @@
 //! What the log is asked to keep.
 
 use super::*;
+use crate::deliver::replay::Cut;
 
 /// The floor, and the pins as pairs.
 fn needs(world: &World) -> (u64, Vec<(u64, u64)>) {
@@ -55,13 +56,13 @@ fn a_dead_letter_that_is_replayed_keeps_its_id() {
     world.push(&[1]);
     let first = world.single();
     world.answer_all(413);
-    assert!(world.scheduler.replay(first.batch, world.now));
+    assert_eq!(replay(&mut world, first.batch), 1);
     world.turn();
     assert_eq!(world.single().batch, first.batch);
     assert_eq!(world.single().spans, first.spans);
     world.answer_all(200);
     assert_eq!((world.books(1).dead, world.books(1).delivered), (0, 1));
-    assert!(!world.scheduler.replay(first.batch, world.now));
+    assert_eq!(replay(&mut world, first.batch), 0);
 }
 
 #[test]
@@ -180,5 +181,62 @@ fn under_pressure_a_failing_webhook_gives_up_what_is_in_the_way() {
         world.dropped(2, Reason::SPACE),
         0,
         "it progresses: the writer waits for it"
+    );
+}
+
+#[test]
+fn all_dead_letters_of_one_webhook_are_replayed_and_no_others() {
+    let mut world = World::one(pace());
+    world.put(2, 1, pace(), wants(&[1]));
+    for _ in 0..3 {
+        world.push(&[1]);
+        world.answer_all(413);
+    }
+    assert_eq!(world.books(1).dead_letters, 3);
+    let others = world
+        .dead()
+        .into_iter()
+        .find(|letter| letter.start.webhook == hook(2));
+    let foreign = others.unwrap().start.batch;
+    assert_eq!(replay(&mut world, foreign), 0, "it is another webhook's");
+    let replayed = world.scheduler.replay(hook(1), None, world.now).unwrap();
+    assert_eq!((replayed.batches, replayed.events), (3, 3));
+    world.turn();
+    world.answer_all(200);
+    assert_eq!(
+        (world.books(1).delivered, world.books(1).dead_letters),
+        (3, 0)
+    );
+    assert_eq!((world.books(2).dead, world.books(2).dead_letters), (3, 3));
+    assert_eq!(world.scheduler.replay(hook(9), None, world.now), None);
+}
+
+#[test]
+fn a_stretch_sent_again_is_new_batches_with_an_age_of_their_own() {
+    let mut world = World::one(pace());
+    world.push(&[1; 10]);
+    let first = world.single();
+    world.answer_all(200);
+    world.pass(S(20 * 3600));
+    let cut = Cut {
+        spans: first.spans.clone(),
+        events: 10,
+        bytes: 100,
+    };
+    assert!(world.scheduler.again(hook(1), vec![cut], world.now));
+    world.turn();
+    let again = world.single();
+    assert_eq!(again.spans, first.spans);
+    assert_ne!(again.batch, first.batch);
+    world.answer_all(503);
+    assert_eq!(world.books(1).dead, 0, "not too old");
+    // Its batches survive a crash like any other.
+    let mut world = world.restart(settings(), &[(1, 1, pace(), wants(&[1]))]);
+    world.pass(S(30));
+    assert_eq!(world.single().batch, again.batch);
+    world.answer_all(200);
+    assert_eq!(
+        (world.books(1).accepted, world.books(1).delivered),
+        (20, 20)
     );
 }
