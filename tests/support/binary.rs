@@ -117,6 +117,11 @@ impl Background {
         }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end as a service manager does, and waits.
     pub fn terminate(mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);

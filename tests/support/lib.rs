@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod binary;
+pub mod books;
 pub mod capi;
 pub mod cc;
 pub mod certs;

@@ -3,51 +3,12 @@
 use postrider::engine::{Engine, Level};
 use postrider::event::{Event, fields, types};
 use postrider::webhook::WebhookSpec;
+use postrider_tests::books::{self, MINUTE, engine, webhook};
 use postrider_tests::receiver::{Receiver, Reply};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-/// When to give up waiting: far beyond what a loaded machine needs.
-const MINUTE: Duration = Duration::from_secs(60);
-const LONG: Duration = Duration::from_secs(600);
-
-fn engine(dir: Option<&std::path::Path>, settings: &[(&str, &str)]) -> Engine {
-    let mut builder = match dir {
-        Some(dir) => Engine::builder().data_dir(dir),
-        None => Engine::builder().memory(),
-    };
-    builder = builder.set("http.allow_target", "127.0.0.0/8").unwrap();
-    for (key, value) in settings {
-        builder = builder.set(key, value).unwrap();
-    }
-    builder.start().unwrap()
-}
-
-fn webhook(engine: &Engine, url: &str, events: &[&str]) -> uuid::Uuid {
-    let spec = WebhookSpec::new("test", url, events.iter().copied());
-    engine.create_webhook(spec).unwrap().id
-}
-
-/// Waits until `done` of the books of `id`, checking at every look that all books balance.
-fn wait_books(
-    engine: &Engine,
-    id: uuid::Uuid,
-    what: &str,
-    done: impl Fn(&postrider::deliver::WebhookBooks) -> bool,
-) {
-    let deadline = Instant::now() + LONG;
-    loop {
-        let stats = engine.stats();
-        assert!(stats.balanced(), "{stats:?}");
-        if stats.books.webhooks.get(&id).is_some_and(&done) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "not {what} in time: {stats:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use std::time::Duration;
 
 #[test]
 fn an_event_arrives_in_the_contracts_json_with_its_headers() {
@@ -90,11 +51,11 @@ fn an_event_arrives_in_the_contracts_json_with_its_headers() {
     assert_eq!(post.headers["x-api-key"], "abc");
     assert!(post.headers["user-agent"].starts_with("Postrider/"));
     uuid::Uuid::parse_str(post.batch_id()).unwrap();
-    wait_books(&engine, id, "delivered", |b| {
+    books::wait(&engine, id, "delivered", |b| {
         b.delivered == 1 && b.pending == 0
     });
     assert_eq!(engine.stats().unwanted, 1, "nobody wants bounces");
-    engine.close(MINUTE).unwrap();
+    books::close(&engine);
 }
 
 /// Exactly once, in batches within their limits, with books that balance at every look.
@@ -184,7 +145,7 @@ fn two_million_events_from_four_threads_arrive_exactly_once() {
     });
     engine.flush(Level::Written, MINUTE).unwrap();
     let all = THREADS * EACH;
-    wait_books(&engine, id, "delivered", |b| b.delivered == all);
+    books::wait(&engine, id, "delivered", |b| b.delivered == all);
     assert_eq!(total.load(Ordering::Acquire), all);
     assert!(
         seen.iter()
@@ -193,7 +154,7 @@ fn two_million_events_from_four_threads_arrive_exactly_once() {
     assert_eq!(*faults.lock().unwrap(), Vec::<String>::new());
     let books = &engine.stats().books.webhooks[&id];
     assert_eq!((books.accepted, books.pending, books.dead), (all, 0, 0));
-    engine.close(MINUTE).unwrap();
+    books::close(&engine);
 }
 
 /// The numbers in `"message_id":"…"`, without parsing the rest: two million JSON trees are slow.
@@ -241,7 +202,7 @@ fn a_failing_receiver_loses_nothing_and_delays_nobody() {
             .push(&Event::new(types::DELIVERY).str(fields::MESSAGE_ID, &text))
             .unwrap();
     }
-    wait_books(&engine, fast, "delivered", |b| b.delivered == 1000);
+    books::wait(&engine, fast, "delivered", |b| b.delivered == 1000);
     let books = engine.stats().books;
     assert_eq!(books.webhooks[&slow].delivered, 0, "still down");
     assert_eq!(books.webhooks[&slow].accepted, 1000);
@@ -255,7 +216,7 @@ fn a_failing_receiver_loses_nothing_and_delays_nobody() {
         })
     });
     down.store(false, Ordering::Release);
-    wait_books(&engine, slow, "delivered", |b| {
+    books::wait(&engine, slow, "delivered", |b| {
         b.delivered == 1000 && b.pending == 0
     });
 
@@ -273,7 +234,7 @@ fn a_failing_receiver_loses_nothing_and_delays_nobody() {
             .iter()
             .any(|b| b.attempts > 0 && b.response_code == Some(200))
     );
-    engine.close(MINUTE).unwrap();
+    books::close(&engine);
 }
 
 /// What a closed engine had not delivered goes out after the next open; what it had does not.
@@ -307,7 +268,7 @@ fn a_restart_resumes_where_the_last_life_ended() {
     let first = engine(Some(dir.path()), &settings);
     let id = webhook(&first, &receiver.url("/"), &["delivery"]);
     push(&first, 0, 100);
-    wait_books(&first, id, "delivered", |b| b.delivered == 100);
+    books::wait(&first, id, "delivered", |b| b.delivered == 100);
     down.store(true, Ordering::Release);
     push(&first, 100, 200);
     receiver.wait("failed attempt", |posts| {
@@ -316,12 +277,12 @@ fn a_restart_resumes_where_the_last_life_ended() {
             .flat_map(|p| p.events())
             .any(|e| e["msys"]["message_event"]["message_id"] == "100")
     });
-    first.close(MINUTE).unwrap();
+    books::close(&first);
 
     down.store(false, Ordering::Release);
     let before = receiver.posts().len();
     let second = engine(Some(dir.path()), &settings);
-    wait_books(&second, id, "delivered", |b| {
+    books::wait(&second, id, "delivered", |b| {
         b.delivered == 200 && b.pending == 0
     });
     let after = receiver.posts().split_off(before);
@@ -342,5 +303,5 @@ fn a_restart_resumes_where_the_last_life_ended() {
         (100..200).collect::<Vec<_>>(),
         "only what was not delivered came"
     );
-    second.close(MINUTE).unwrap();
+    books::close(&second);
 }
