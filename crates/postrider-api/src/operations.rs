@@ -101,7 +101,7 @@ fn state(call: &Call<'_>, id: Uuid) -> Answer {
 }
 
 fn dead_letters(call: &Call<'_>) -> Answer {
-    let limit = call.query.limit(MAX_LETTERS)?;
+    let limit = call.query.number("limit", MAX_LETTERS, MAX_LETTERS)?;
     let (webhook, _) = find(call)?;
     let letters = call.backend.dead_letters(webhook.id, limit)?;
     Ok(Response::results(
