@@ -53,7 +53,7 @@ use std::fmt;
 
 /// A filter. One value is one instance: it is used by one thread at a time, and there may be
 /// several.
-pub trait Filter: Sized + 'static {
+pub trait Filter: Sized + Send + 'static {
     /// Its name: `a-z`, `0-9` and `-`, 1 to 64 bytes.
     const ID: &'static CStr;
     /// Its own version.
