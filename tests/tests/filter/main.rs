@@ -5,3 +5,4 @@ mod contain;
 mod engine;
 mod header;
 mod load;
+mod shipped;
