@@ -1,7 +1,8 @@
 //! What the API needs of an engine.
 
-use postrider::engine::{Engine, FlushError, Level, PushError, PushOptions, Severity};
+use postrider::engine::{Engine, FlushError, HeldEvent, Level, PushError, PushOptions, Severity};
 use postrider::event::{self, Catalogue, TypeId};
+use postrider::filter::{FilterError, FilterSpec, FilterStatus};
 use postrider::log::LogError;
 use postrider::search::{Page, Query};
 use postrider::store::Store;
@@ -81,6 +82,34 @@ pub trait Backend: Send + Sync {
     fn warn(&self, line: &str);
     /// The engine's figures in Prometheus' text format.
     fn metrics(&self) -> String;
+    /// The filters in their order, and how they stand.
+    fn filters(&self) -> Vec<FilterStatus> {
+        Vec::new()
+    }
+    /// Puts another chain of filters in force.
+    fn set_filters(&self, _: Vec<FilterSpec>) -> Result<(), FilterError> {
+        Err(FilterError::Stopped)
+    }
+    /// Adds a filter at the end, or changes it where it is.
+    fn put_filter(&self, _: FilterSpec) -> Result<(), FilterError> {
+        Err(FilterError::Stopped)
+    }
+    /// Takes a filter out of the chain.
+    fn remove_filter(&self, name: &str) -> Result<(), FilterError> {
+        Err(FilterError::NotFound(name.to_owned()))
+    }
+    /// Loads a filter's file anew.
+    fn reload_filter(&self, name: &str) -> Result<(), FilterError> {
+        Err(FilterError::NotFound(name.to_owned()))
+    }
+    /// Events that a filter failed and that wait to be released, at most `limit`.
+    fn held_events(&self, _limit: usize) -> Result<Vec<HeldEvent>, FilterError> {
+        Ok(Vec::new())
+    }
+    /// Pushes all held events through the filters again, and says how many.
+    fn release_held(&self) -> Result<u64, FilterError> {
+        Ok(0)
+    }
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64 {
         SystemClock.now().unix_ms
@@ -88,6 +117,34 @@ pub trait Backend: Send + Sync {
 }
 
 impl Backend for Engine {
+    fn held_events(&self, limit: usize) -> Result<Vec<HeldEvent>, FilterError> {
+        Engine::held_events(self, limit)
+    }
+
+    fn release_held(&self) -> Result<u64, FilterError> {
+        Engine::release_held(self)
+    }
+
+    fn filters(&self) -> Vec<FilterStatus> {
+        Engine::filters(self)
+    }
+
+    fn set_filters(&self, specs: Vec<FilterSpec>) -> Result<(), FilterError> {
+        Engine::set_filters(self, specs)
+    }
+
+    fn put_filter(&self, spec: FilterSpec) -> Result<(), FilterError> {
+        Engine::put_filter(self, spec)
+    }
+
+    fn remove_filter(&self, name: &str) -> Result<(), FilterError> {
+        Engine::remove_filter(self, name)
+    }
+
+    fn reload_filter(&self, name: &str) -> Result<(), FilterError> {
+        Engine::reload_filter(self, name)
+    }
+
     fn create_webhook(&self, spec: WebhookSpec) -> Result<Webhook, WebhookError> {
         Engine::create_webhook(self, spec)
     }

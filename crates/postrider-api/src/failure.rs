@@ -55,6 +55,10 @@ pub(crate) enum Failure {
     },
     MoreThanOwn(Grant),
     NoSuchKey,
+    /// Nothing that a key could do.
+    HostOnly,
+    /// A filter was refused, or the chain cannot be kept.
+    Filter(String),
     Webhook(WebhookError),
     Store(StoreError),
     Log(LogError),
@@ -113,6 +117,12 @@ impl Failure {
                     format!("Forbidden: this key has no grant {grant} to give"),
                 )
             }
+            Failure::HostOnly => error(
+                403,
+                "1100",
+                "Forbidden: filters are code, and are managed through the engine's admin socket or by its host",
+            ),
+            Failure::Filter(why) => error(422, "1300", why),
             Failure::BadSubaccount => {
                 let message =
                     "header 'X-MSYS-SUBACCOUNT' must be a whole number from 0 to 2147483647";

@@ -13,6 +13,7 @@ mod auth;
 mod backend;
 mod events;
 mod failure;
+mod filters;
 mod health;
 mod ingest;
 mod keys;

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::ingest::{self, UnderWay};
 use crate::message::{Request, Response};
 use crate::query::Query;
-use crate::{events, health, keys, openapi, operations, samples, webhooks};
+use crate::{events, filters, health, keys, openapi, operations, samples, webhooks};
 use postrider::store::Grant;
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ pub(crate) static TABLES: &[&[Operation]] = &[
     events::OPERATIONS,
     ingest::OPERATIONS,
     keys::OPERATIONS,
+    filters::OPERATIONS,
     health::OPERATIONS,
     openapi::OPERATIONS,
 ];

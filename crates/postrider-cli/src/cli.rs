@@ -41,7 +41,7 @@ Examples:
     Webhook(WebhookArgs),
     /// Create, list and revoke API keys
     Key(KeyArgs),
-    /// Check a filter
+    /// Check a filter; list, add, order, enable and reload those of a running engine
     Filter(FilterArgs),
     /// Receive webhooks: to try things out, and for tests
     #[command(after_help = "\
@@ -371,7 +371,103 @@ Examples:
         /// Its configuration, a JSON object
         #[arg(long, value_name = "JSON")]
         config: Option<String>,
+        /// Instances made and ended while looking for what stays; twice as many batches are measured
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(4..=100_000))]
+        lives: u32,
     },
+    /// List the filters of a running engine in their order, how they stand, and their figures
+    List {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Add a filter at the end of the chain, or change the one of that name
+    #[command(after_help = "\
+Examples:
+  postrider filter add redact /usr/lib/postrider/filters/libpostrider_filter_redact.so --config '{\"fields\":{\"rcpt_to\":\"mask\"}}'
+  postrider filter add no-tests ./no_tests.so --events delivery,bounce --on-failure closed")]
+    Add {
+        /// Its name in the chain
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        fields: FilterFields,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Take a filter out of the chain
+    Remove {
+        /// Its name in the chain
+        name: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Put a filter in force again, with a fresh instance
+    Enable {
+        /// Its name in the chain
+        name: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Take a filter out of force; it keeps its place
+    Disable {
+        /// Its name in the chain
+        name: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Put filters first, in this order; the others keep theirs behind them
+    Order {
+        /// Names in the chain
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// List events that a filter failed and that wait to be released
+    Held {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Push all held events through the filters again
+    Release {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Load a filter's file anew; it takes over between two batches
+    Reload {
+        /// Its name in the chain
+        name: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FilterFields {
+    /// The shared object
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Its configuration, a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub(crate) config: Option<String>,
+    /// Event types that it sees; all without any
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) events: Vec<String>,
+    /// Subaccounts whose events it sees; all without any
+    #[arg(long = "subaccount", value_name = "N", value_delimiter = ',')]
+    pub(crate) subaccounts: Vec<u32>,
+    /// What becomes of events that it fails: open, closed or disable; as the filter says without one
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) on_failure: Option<String>,
+    /// A call that takes longer is given up
+    #[arg(long, value_name = "MS")]
+    pub(crate) timeout_ms: Option<u64>,
+    /// Microseconds that a call may take for each event
+    #[arg(long, value_name = "US")]
+    pub(crate) budget_us: Option<u64>,
+    /// The SHA-256 that the file must have
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -148,6 +148,61 @@ fn a_filter_that_never_returns_does_not_keep_an_engine_from_closing() {
     open.close(MINUTE).unwrap();
 }
 
+#[test]
+fn held_events_are_listed_kept_and_released_through_the_chain_again() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let (dir, receiver) = (tempfile::tempdir().unwrap(), Receiver::ok());
+    let open = engine(dir.path()).unwrap();
+    open.create_webhook(WebhookSpec::new("all", &receiver.url("/"), ["delivery"]))
+        .unwrap();
+    // First one that changes events: a held event must not have been changed when it is released.
+    open.set_filters(vec![modules.spec("traces"), modules.spec("closed")])
+        .unwrap();
+    for n in ["1", "2", "3"] {
+        push(&open, &[("x_n", n), ("x_provoke", "1")]);
+    }
+    push(&open, &[("x_n", "4")]);
+    receiver.wait_events(1);
+    let held = |engine: &Engine| -> Vec<u64> {
+        engine
+            .held_events(100)
+            .unwrap()
+            .iter()
+            .map(|held| held.offset)
+            .collect()
+    };
+    assert_eq!(held(&open), [0, 1, 2]);
+    assert!(!open.held_events(1).unwrap()[0].text.contains("x_trace"));
+    // Released into the same chain they are held again, in new places.
+    assert_eq!(open.release_held().unwrap(), 3);
+    open.flush(Level::Written, MINUTE).unwrap();
+    assert_eq!(held(&open), [4, 5, 6]);
+    open.close(MINUTE).unwrap();
+
+    let again = engine(dir.path()).unwrap();
+    assert_eq!(held(&again), [4, 5, 6]);
+    again.set_filters(vec![modules.spec("traces")]).unwrap();
+    assert_eq!(again.release_held().unwrap(), 3);
+    again.flush(Level::Written, MINUTE).unwrap();
+    let events = receiver.wait_events(4);
+    let mut seen: Vec<&str> = events
+        .iter()
+        .map(|e| {
+            let event = &e["msys"]["message_event"];
+            assert_eq!(event["x_trace"], "?", "seen once by the first filter");
+            event["x_n"].as_str().unwrap()
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, ["1", "2", "3", "4"]);
+    assert!(held(&again).is_empty());
+    assert_eq!(again.release_held().unwrap(), 0);
+    assert!(again.stats().balanced());
+    again.close(MINUTE).unwrap();
+}
+
 /// More than a frame takes: 1 MiB.
 #[test]
 fn events_that_grow_past_a_frame_are_all_written() {

@@ -5,4 +5,5 @@ mod contain;
 mod engine;
 mod header;
 mod load;
+mod manage;
 mod shipped;

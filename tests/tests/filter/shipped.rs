@@ -14,9 +14,17 @@ fn shipped() -> Vec<(&'static str, Value, OnFailure)> {
     vec![
         ("bounce-classify", json!({}), OnFailure::Open),
         ("coalesce-delays", json!({}), OnFailure::Open),
-        ("redact", json!({ "fields": { "rcpt_to": "mask" } }), OnFailure::Closed),
+        (
+            "redact",
+            json!({ "fields": { "rcpt_to": "mask" } }),
+            OnFailure::Closed,
+        ),
         ("sample", json!({ "rate": 0.5 }), OnFailure::Open),
-        ("select", json!({ "pass": "type != 'open'" }), OnFailure::Open),
+        (
+            "select",
+            json!({ "pass": "type != 'open'" }),
+            OnFailure::Open,
+        ),
     ]
 }
 
@@ -45,7 +53,10 @@ fn spec(name: &str, config: &Value) -> FilterSpec {
 
 #[test]
 fn they_load_side_by_side_and_do_their_work_in_order() {
-    let specs: Vec<FilterSpec> = shipped().iter().map(|(name, config, _)| spec(name, config)).collect();
+    let specs: Vec<FilterSpec> = shipped()
+        .iter()
+        .map(|(name, config, _)| spec(name, config))
+        .collect();
     let host = Host::with(specs);
     for (name, _, policy) in shipped() {
         let status = host.status(name);
@@ -59,43 +70,61 @@ fn they_load_side_by_side_and_do_their_work_in_order() {
     assert_eq!(event["bounce_class"], "22");
     assert_eq!(event["reason"], "552 5.2.2 [internal]: mailbox full");
     assert_eq!(event["rcpt_to"], "***@example.com");
-    let all: Vec<String> = (0..64).map(|m| format!(r#"{{"type":"delivery","message_id":"m{m}"}}"#)).collect();
-    let live = host.run(&all).iter().filter(|(fate, _)| *fate == Fate::Live).count();
+    let all: Vec<String> = (0..64)
+        .map(|m| format!(r#"{{"type":"delivery","message_id":"m{m}"}}"#))
+        .collect();
+    let live = host
+        .run(&all)
+        .iter()
+        .filter(|(fate, _)| *fate == Fate::Live)
+        .count();
     assert!((8..56).contains(&live), "{live} of 64 sampled");
 }
 
 #[test]
 fn the_conformance_kit_passes_them_and_tells_what_is_wrong_with_others() {
-    let check = |path: &PathBuf, config: &Value| {
+    let check = |path: &PathBuf, config: &Value, lives: &str| {
         let mut command = Command::new(binary::binary());
-        command.args(["filter", "check"]).arg(path).args(["--config", &config.to_string()]);
+        command.args(["filter", "check"]).arg(path).args([
+            "--lives",
+            lives,
+            "--config",
+            &config.to_string(),
+        ]);
         output(&mut command)
     };
     for (name, config, _) in shipped() {
-        let answer = check(&object(name), &config);
+        let answer = check(&object(name), &config, "20");
         let printed = text(&answer);
         assert!(answer.status.success(), "{name}: {printed}");
         assert_eq!(printed.matches(" ok  ").count(), 8, "{name}: {printed}");
         println!("{name}\n{printed}");
     }
-    let Some(modules) = Modules::new() else { return };
+    let Some(modules) = Modules::new() else {
+        return;
+    };
     for (module, fault) in [
         ("wrong_magic", "has magic 0xdeadbeef"),
         ("fails_dry", "process() answered 7, which is no verdict"),
         ("leaks", "KiB stay of each instance"),
         ("leaves_threads", "threads outlive destroy()"),
     ] {
-        let answer = check(&modules.path(module), &json!({}));
+        let answer = check(&modules.path(module), &json!({}), "200");
         let printed = text(&answer);
         assert_eq!(answer.status.code(), Some(1), "{module}: {printed}");
-        assert!(printed.contains("FAIL") && printed.contains(fault), "{module}: {printed}");
+        assert!(
+            printed.contains("FAIL") && printed.contains(fault),
+            "{module}: {printed}"
+        );
     }
 }
 
 /// The host, the SDK and what filters do with memory, under valgrind: every event type, extreme events, many lives.
 #[test]
 fn valgrind_finds_no_error_and_no_leak_in_a_filters_life() {
-    let Some(modules) = Modules::new() else { return };
+    let Some(modules) = Modules::new() else {
+        return;
+    };
     if !need_program("valgrind") {
         return;
     }
@@ -103,11 +132,14 @@ fn valgrind_finds_no_error_and_no_leak_in_a_filters_life() {
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
-            .args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"])
+            .args([
+                "--errors-for-leak-kinds=definite",
+                "--show-leak-kinds=definite",
+            ])
             // What was freed is not kept, or the kit would take it for a leak.
             .arg("--freelist-vol=100000")
             .arg(binary::binary())
-            .args(["filter", "check"])
+            .args(["filter", "check", "--lives", "8"])
             .arg(modules.path(module));
         let answer = output(&mut valgrind);
         assert!(answer.status.success(), "{module}: {}", text(&answer));

@@ -20,6 +20,7 @@ pub(super) fn all() -> Value {
         webhooks(),
         operations(),
         keys(),
+        filters(),
         events(),
         ingest(),
     ] {
@@ -41,6 +42,60 @@ fn list(of: &str) -> Value {
 
 fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn filters() -> Value {
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    let settings = json!({
+        "path": {"type": "string", "description": "The shared object: an absolute path"},
+        "config": {"type": "object", "description": "For the filter, which checks it"},
+        "events": names,
+        "subaccounts": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        "on_failure": {"enum": ["open", "closed", "disable", null]},
+        "timeout_ms": {"type": "integer", "minimum": 1, "maximum": 60_000},
+        "budget_us": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        "sha256": {"type": ["string", "null"]},
+        "enabled": {"type": "boolean"},
+    });
+    let with = |more: Value| {
+        let mut all = settings.clone();
+        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+            all.extend(more);
+        }
+        all
+    };
+    let name = json!({"name": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"}});
+    json!({
+        "FilterSettings": {
+            "type": "object", "required": ["path"], "properties": settings,
+            "additionalProperties": false,
+        },
+        "FilterChain": {
+            "type": "array", "items": {
+                "type": "object", "required": ["name", "path"], "properties": with(name.clone()),
+                "additionalProperties": false,
+            },
+        },
+        "Filter": {
+            "type": "object", "required": ["name", "path", "state", "stats"],
+            "properties": with(json!({
+                "name": name["name"],
+                "policy": {"enum": ["open", "closed", "disable", null]},
+                "id": {"type": "string"}, "version": {"type": "string"}, "summary": {"type": "string"},
+                "loaded_sha256": {"type": "string"},
+                "state": {"enum": ["running", "tripped", "disabled", "broken", "lost", "off"]},
+                "stats": {"type": "object"},
+            })),
+        },
+        "Filters": list("Filter"),
+        "HeldEvents": results(&json!({"type": "array", "items": {
+            "type": "object", "required": ["offset", "event"],
+            "properties": {"offset": {"type": "integer"}, "event": {"type": ["object", "null"]}},
+        }})),
+        "Released": results(&json!({
+            "type": "object", "required": ["released"], "properties": {"released": {"type": "integer"}},
+        })),
+    })
 }
 
 fn shared() -> Value {

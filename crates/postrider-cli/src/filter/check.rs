@@ -13,17 +13,15 @@ use std::time::{Duration, Instant};
 
 /// What one step may take before the filter counts as stuck.
 const STUCK: Duration = Duration::from_secs(60);
-/// Instances made and ended while looking for what stays.
-const LIVES: usize = 200;
 /// Memory that may stay after all of them: what allocators keep, not what a filter loses each time.
 const LEAK: u64 = 4 << 20;
-/// Events of a batch when the cost is measured, and how many batches.
+/// Events of a batch when the cost is measured.
 const BATCH: usize = 256;
-const BATCHES: usize = 400;
 
 type Step = Result<String, String>;
 
-pub(crate) fn run(file: &Path, config: Option<&str>) -> Result<(), CliError> {
+/// `lives`: instances made and ended while looking for what stays.
+pub(crate) fn run(file: &Path, config: Option<&str>, lives: usize) -> Result<(), CliError> {
     let file = std::path::absolute(file).map_err(CliError::environment)?;
     let mut spec = FilterSpec::new("check", &file);
     if let Some(config) = config {
@@ -35,6 +33,7 @@ pub(crate) fn run(file: &Path, config: Option<&str>) -> Result<(), CliError> {
     let kit = Kit {
         spec,
         copies: copies.0.clone(),
+        lives,
     };
     type Check = fn(&Kit) -> Step;
     let steps: [(&str, Check); 8] = [
@@ -49,7 +48,7 @@ pub(crate) fn run(file: &Path, config: Option<&str>) -> Result<(), CliError> {
         }),
         ("events one by one", Kit::one_by_one),
         ("cost", Kit::cost),
-        ("what stays of 200 instances", Kit::remains),
+        ("what stays of many instances", Kit::remains),
     ];
     let mut failed = 0;
     for (name, check) in steps {
@@ -97,6 +96,7 @@ impl Drop for Copies {
 struct Kit {
     spec: FilterSpec,
     copies: PathBuf,
+    lives: usize,
 }
 
 impl Kit {
@@ -149,8 +149,9 @@ impl Kit {
         let mut trial = self.open()?;
         let samples = events::of_every_type();
         let lines: Vec<&String> = samples.iter().cycle().take(BATCH).collect();
-        let mut times: Vec<Duration> = Vec::with_capacity(BATCHES);
-        for _ in 0..BATCHES {
+        let batches = 2 * self.lives;
+        let mut times: Vec<Duration> = Vec::with_capacity(batches);
+        for _ in 0..batches {
             let report = trial.run(&lines);
             judge(&report)?;
             times.push(report.took);
@@ -159,8 +160,8 @@ impl Kit {
         let each = |at: usize| times[at].as_nanos() / BATCH as u128;
         Ok(format!(
             "{} ns an event (p10), {} ns (median), in batches of {BATCH}",
-            each(BATCHES / 10),
-            each(BATCHES / 2)
+            each(batches / 10),
+            each(batches / 2)
         ))
     }
 
@@ -176,9 +177,9 @@ impl Kit {
             Ok(())
         };
         // What is made once, and what the allocator keeps, is not what is looked for.
-        live(LIVES / 4)?;
+        live(self.lives / 4)?;
         let before = (threads(), resident());
-        live(LIVES)?;
+        live(self.lives)?;
         let settled = Instant::now() + Duration::from_secs(2);
         while threads() > before.0 && Instant::now() < settled {
             std::thread::sleep(Duration::from_millis(10));
@@ -193,7 +194,7 @@ impl Kit {
         if grown > LEAK {
             return Err(format!(
                 "{} KiB stay of each instance",
-                grown / 1024 / LIVES as u64
+                grown / 1024 / self.lives as u64
             ));
         }
         Ok(format!("no thread, {} KiB in all", grown / 1024))

@@ -2,6 +2,7 @@
 
 use super::child::Child;
 use super::error::OpenError;
+use super::held::Held;
 use super::live::{Ends, Live};
 use super::lock::{DirLock, make_dir};
 use super::shared::{Counters, Logger, LoggerSlot, Severity, Shared};
@@ -197,6 +198,7 @@ impl Builder {
             data_dir: dir.as_deref(),
         });
         super::filters::restore(&filters, &store)?;
+        let held = Held::open(&store, log.next_offset())?;
 
         let shared = Arc::new(Shared {
             born: fork::generation(),
@@ -223,6 +225,7 @@ impl Builder {
             inbox_stats: Mutex::default(),
             counters: Counters::default(),
             filters,
+            held,
             changes: Mutex::default(),
             config,
         });

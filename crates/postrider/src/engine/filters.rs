@@ -228,6 +228,11 @@ impl Writer {
             Fate::Dropped => return true,
             Fate::Live => {}
             Fate::Held => {
+                let offset = self.shared.log.next_offset() + u64::from(frame.len());
+                if let Err(e) = self.shared.held.note(&self.shared.store, offset) {
+                    let line = format!("held events cannot be released: {e}");
+                    self.shared.say(Severity::Error, &line);
+                }
                 entry.flags |= Entry::HELD;
                 // A type that no webhook can select.
                 entry.type_id = TypeId::IN_TEXT.0;

@@ -17,6 +17,7 @@ mod builder;
 mod child;
 mod error;
 mod filters;
+mod held;
 mod live;
 mod lock;
 mod metrics;
@@ -33,6 +34,7 @@ pub use crate::client::{Level, Outcome, PushOptions, Pushed};
 pub use builder::Builder;
 pub use child::ChildError;
 pub use error::{CloseError, FlushError, OpenError, PushError, RestartError};
+pub use held::HeldEvent;
 pub use shared::{Logger, Severity};
 pub use stats::Stats;
 

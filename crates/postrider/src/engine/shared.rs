@@ -1,5 +1,6 @@
 //! What the engine's threads and its handle share.
 
+use super::held::Held;
 use super::sync::SyncCalls;
 use crate::config::Config;
 use crate::deliver::Deliverer;
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) inbox_stats: Mutex<TakerStats>,
     pub(crate) counters: Counters,
     pub(crate) filters: Filters,
+    /// Events that filters failed, in the log.
+    pub(crate) held: Held,
     /// Held while a webhook is changed: read, patched and stored as one step.
     pub(crate) changes: Mutex<()>,
 }

@@ -8,7 +8,7 @@ use super::runner::{Runner, join_within};
 use super::spec::{self, FilterSpec};
 use super::stage::Stage;
 use super::stats::FilterStatus;
-use crate::event::{Entry, Schema, TypeId};
+use crate::event::{Entry, Schema};
 use crate::thread;
 use crate::time::Clock;
 use postrider_filter::Severity;
@@ -179,15 +179,6 @@ impl Filters {
             stage.map_or_else(|| FilterStatus::off(spec.clone()), |stage| stage.status())
         };
         chain.specs.iter().map(status).collect()
-    }
-
-    /// The event types that filters in force name.
-    pub fn named_types(&self) -> Vec<TypeId> {
-        let chain = lock(&self.chain).clone();
-        let names = chain.stages.iter().flat_map(|stage| &stage.spec.events);
-        names
-            .filter_map(|name| self.parts.schema.lookup(name))
-            .collect()
     }
 
     /// Ends every filter, within `timeout`; what has not ended by then is given up.
