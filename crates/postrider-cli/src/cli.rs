@@ -371,7 +371,8 @@ Examples:
         /// Its configuration, a JSON object
         #[arg(long, value_name = "JSON")]
         config: Option<String>,
-        /// Instances made and ended while looking for what stays; twice as many batches are measured
+        /// How thorough: so many instances are made and ended while looking for what stays, twice as many batches
+        /// measured, ten times as many random events tried
         #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(4..=100_000))]
         lives: u32,
     },

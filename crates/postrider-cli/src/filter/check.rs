@@ -43,8 +43,8 @@ pub(crate) fn run(file: &Path, config: Option<&str>, lives: usize) -> Result<(),
             kit.survives(&events::of_every_type())
         }),
         ("extreme events", |kit| kit.survives(&events::extreme())),
-        ("2,000 random events", |kit| {
-            kit.survives(&events::random(1, 2000))
+        ("random events", |kit| {
+            kit.survives(&events::random(1, 10 * kit.lives))
         }),
         ("events one by one", Kit::one_by_one),
         ("cost", Kit::cost),
