@@ -37,7 +37,8 @@ fn put(out: &mut String, word: &str) {
         });
     let (head, core) = core.split_at(start);
     let is_mail = core.split_once('@').is_some_and(|(local, domain)| {
-        local.trim_start_matches('<') != "" && domain.starts_with(|c: char| c.is_alphanumeric())
+        !local.trim_start_matches('<').is_empty()
+            && domain.starts_with(|c: char| c.is_alphanumeric())
     });
     if is_mail {
         // Behind a closing bracket the sentence goes on: `<alice@example.com>...`.
