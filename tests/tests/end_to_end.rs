@@ -228,7 +228,7 @@ fn a_failing_receiver_loses_nothing_and_delays_nobody() {
             .or_insert_with(|| post.body.clone());
         assert_eq!(*body, post.body, "batch {} changed", post.batch_id());
     }
-    let history = engine.batch_status(slow, 1000).unwrap();
+    let history = engine.batch_status(slow, 1000, false).unwrap();
     assert!(
         history
             .iter()
