@@ -216,7 +216,9 @@ fn an_outage_of_the_token_endpoint_loses_nothing_and_is_seen() {
     }
     let deadline = std::time::Instant::now() + MINUTE;
     loop {
-        let history = engine.batch_status(webhook.id, 10).expect("a history");
+        let history = engine
+            .batch_status(webhook.id, 10, false)
+            .expect("a history");
         if let Some(batch) = history.first() {
             assert_eq!(batch.failure_code.as_deref(), Some("ERR_TOKEN_503"));
             break;

@@ -133,7 +133,7 @@ fn batches_that_haproxy_accepts_unread_are_delivered_once() {
         std::thread::sleep(Duration::from_millis(5));
     }
     // It lists what took more than one attempt.
-    let again = engine.batch_status(id, 1000).expect("its history");
+    let again = engine.batch_status(id, 1000, false).expect("its history");
     assert!(again.is_empty(), "{again:?}");
 }
 

@@ -45,8 +45,13 @@ pub trait Backend: Send + Sync {
     fn webhooks(&self) -> Result<Vec<(Webhook, Activity)>, WebhookError>;
     /// POSTs `body`, a JSON array, to the webhook's target as deliveries would be.
     fn validate_webhook(&self, id: Uuid, body: &[u8]) -> Result<TestPost, WebhookError>;
-    /// The webhook's batches that failed or needed a retry, newest first, at most `limit`.
-    fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError>;
+    /// The webhook's batches that failed or needed a retry, or `all`, newest first, at most `limit`.
+    fn batch_status(
+        &self,
+        id: Uuid,
+        limit: usize,
+        all: bool,
+    ) -> Result<Vec<BatchStatus>, WebhookError>;
     /// Holds a webhook's batches until it is resumed.
     fn pause_webhook(&self, id: Uuid) -> Result<(), WebhookError>;
     /// Lets the batches of a webhook that is paused or disabled go out again.
@@ -169,8 +174,13 @@ impl Backend for Engine {
         Engine::validate_webhook(self, id, body.to_vec())
     }
 
-    fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
-        Engine::batch_status(self, id, limit)
+    fn batch_status(
+        &self,
+        id: Uuid,
+        limit: usize,
+        all: bool,
+    ) -> Result<Vec<BatchStatus>, WebhookError> {
+        Engine::batch_status(self, id, limit, all)
     }
 
     fn pause_webhook(&self, id: Uuid) -> Result<(), WebhookError> {
@@ -240,7 +250,7 @@ impl Backend for Engine {
             name: ty.name.to_owned(),
             category: ty.category().name.to_owned(),
         });
-        let custom = self.schema().custom_types().into_iter();
+        let custom = self.schema().custom_types();
         let custom = custom.map(|(id, custom)| EventType {
             id,
             name: custom.name.to_string(),

@@ -108,7 +108,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             id: "webhookBatchStatus",
             summary: "Recent batches that failed or were retried, newest first",
             extension: false,
-            query: &[LIMIT],
+            query: &[LIMIT, ALL],
             body: None,
             answer: (200, Some("BatchStatuses")),
         },
@@ -125,6 +125,12 @@ const LIMIT: Param = Param {
     name: "limit",
     schema: r#"{"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}"#,
     about: "The most batches of the answer",
+};
+
+const ALL: Param = Param {
+    name: "all",
+    schema: r#"{"type": "boolean", "default": false}"#,
+    about: "Extension: list batches that arrived at the first try too",
 };
 
 const PURGE: Param = Param {
@@ -194,8 +200,9 @@ fn validate(call: &Call<'_>) -> Answer {
 
 fn batch_status(call: &Call<'_>) -> Answer {
     let limit = call.query.number("limit", MAX_BATCHES, MAX_BATCHES)?;
+    let all = call.query.flag("all")?;
     let (webhook, _) = find(call)?;
-    let batches = call.backend.batch_status(webhook.id, limit)?;
+    let batches = call.backend.batch_status(webhook.id, limit, all)?;
     Ok(Response::results(
         batches.iter().map(view::batch).collect::<Vec<_>>(),
     ))

@@ -135,8 +135,15 @@ impl Backend for Fake {
         self.post(&webhook.target, body)
     }
 
-    fn batch_status(&self, _: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
-        Ok(self.batches.iter().take(limit).cloned().collect())
+    fn batch_status(
+        &self,
+        _: Uuid,
+        limit: usize,
+        all: bool,
+    ) -> Result<Vec<BatchStatus>, WebhookError> {
+        let shown = |b: &&BatchStatus| all || b.attempts > 0 || b.failure_code.is_some();
+        let batches = self.batches.iter().filter(shown);
+        Ok(batches.take(limit).cloned().collect())
     }
 
     fn pause_webhook(&self, _: Uuid) -> Result<(), WebhookError> {

@@ -288,7 +288,11 @@ fn batch_status_has_codes_as_text() {
         failure_code: Some("ECONNREFUSED".into()),
         ..batch.clone()
     };
-    fake.batches = vec![batch, failed];
+    let first_try = BatchStatus {
+        attempts: 0,
+        ..batch.clone()
+    };
+    fake.batches = vec![batch, failed, first_try];
     let w = World::on(fake);
     let path = format!("/api/v1/webhooks/{}/batch-status", w.webhook(json!({})));
     let (status, body) = w.get(&path);
@@ -309,4 +313,9 @@ fn batch_status_has_codes_as_text() {
     );
     let (_, body) = w.get(&format!("{path}?limit=1"));
     assert_eq!(body["results"].as_array().unwrap().len(), 1);
+    let shown = |query: &str| {
+        let (_, body) = w.get(&format!("{path}{query}"));
+        body["results"].as_array().unwrap().len()
+    };
+    assert_eq!((shown("?all=false"), shown("?all=true")), (2, 3));
 }

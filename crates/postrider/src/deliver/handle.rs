@@ -499,8 +499,19 @@ impl Deliverer {
     }
 
     /// A webhook's recent batches, newest first: those that failed or were retried.
-    pub fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, Stopped> {
-        let statuses = self.ask(|reply| Command::BatchStatus { id, limit, reply })?;
+    /// With `all`, also those that arrived at the first try.
+    pub fn batch_status(
+        &self,
+        id: Uuid,
+        limit: usize,
+        all: bool,
+    ) -> Result<Vec<BatchStatus>, Stopped> {
+        let statuses = self.ask(|reply| Command::BatchStatus {
+            id,
+            limit,
+            all,
+            reply,
+        })?;
         let status = |status: journal::BatchStatus| BatchStatus {
             batch_id: status.batch,
             webhook_id: id,

@@ -93,6 +93,7 @@ pub(super) enum Command {
     BatchStatus {
         id: Uuid,
         limit: usize,
+        all: bool,
         reply: Sender<Vec<BatchStatus>>,
     },
     Stop {
@@ -319,11 +320,13 @@ impl Courier {
                     self.start(first, now);
                 }
                 Command::Books { reply } => tell(&reply, self.scheduler.snapshot()),
-                Command::BatchStatus { id, limit, reply } => {
-                    tell(
-                        &reply,
-                        self.scheduler.state().batch_status(id, limit, false),
-                    );
+                Command::BatchStatus {
+                    id,
+                    limit,
+                    all,
+                    reply,
+                } => {
+                    tell(&reply, self.scheduler.state().batch_status(id, limit, all));
                 }
                 Command::Stop { timeout, reply } => {
                     self.scheduler.stop();

@@ -132,9 +132,17 @@ impl Engine {
     }
 
     /// A webhook's recent batches, newest first: those that failed or were retried.
-    pub fn batch_status(&self, id: Uuid, limit: usize) -> Result<Vec<BatchStatus>, WebhookError> {
+    /// With `all`, also those that arrived at the first try.
+    pub fn batch_status(
+        &self,
+        id: Uuid,
+        limit: usize,
+        all: bool,
+    ) -> Result<Vec<BatchStatus>, WebhookError> {
         stored(self.shared(), id)?;
-        deliverer(self)?.batch_status(id, limit).map_err(stopped)
+        deliverer(self)?
+            .batch_status(id, limit, all)
+            .map_err(stopped)
     }
 
     fn activities(&self) -> std::collections::BTreeMap<Uuid, Activity> {

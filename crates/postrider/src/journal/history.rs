@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 
 /// How many failed or retried batches are kept per webhook.
 const RETRIED: usize = 1000;
-/// How many batches that arrived at once.
-const FIRST_TRIES: usize = 50;
+/// How many batches that arrived at once: as many as one answer of the API lists.
+const FIRST_TRIES: usize = 1000;
 
-/// Two short rings: what failed is kept longer than what went well.
+/// Two rings: what went well does not push out what failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct History {
     retried: VecDeque<BatchStatus>,

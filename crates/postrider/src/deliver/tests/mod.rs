@@ -211,7 +211,7 @@ fn a_receiver_that_fails_for_a_while_loses_nothing_and_delays_nobody() {
     );
     let statuses = half
         .deliverer
-        .batch_status(Uuid::from_bytes([1; 16]), 10)
+        .batch_status(Uuid::from_bytes([1; 16]), 10, false)
         .unwrap();
     assert!(
         statuses
