@@ -4,13 +4,14 @@
 //! stands: JSON of ours has no white space between its parts. Only where it is there, or where the text has
 //! escapes that could hide it, is the JSON taken apart.
 
+use crate::log::Key;
 use memchr::{memchr, memchr2, memmem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// How a field's text is compared with a value. Case does not count.
+/// How a field's text is compared with a value. The case of ASCII letters does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
     /// They are the same.
@@ -44,9 +45,25 @@ impl Filter {
         Filter {
             fields,
             how,
-            values: values.into_iter().map(|v| v.to_lowercase()).collect(),
+            values: values.into_iter().map(|v| v.to_ascii_lowercase()).collect(),
             needles: fields.iter().map(needle).collect(),
         }
+    }
+
+    /// What an index may know such events by: one of these. `None` where none of its fields is indexed, or
+    /// not each.
+    pub(super) fn keys(&self) -> Option<Vec<Key>> {
+        let each = self.fields.iter().flat_map(|field| {
+            self.values.iter().map(move |value| match self.how {
+                Match::Whole => Key::whole(field, value),
+                Match::Words | Match::Domain => {
+                    let mut words = value.split([' ', '-', '_', '.']);
+                    Key::word(field, words.find(|w| !w.is_empty())?)
+                }
+                Match::Pattern => None,
+            })
+        });
+        each.collect()
     }
 
     /// Looks for it in the text as it stands. A field of that name may also be nested, so this only tells
@@ -66,7 +83,7 @@ impl Filter {
     }
 
     fn holds(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
+        let text = text.to_ascii_lowercase();
         self.values.iter().any(|value| match self.how {
             Match::Whole => text == *value,
             Match::Words => has_words(&text, value, &[' ', '-', '_']),
@@ -160,7 +177,7 @@ mod tests {
     fn whole_values_are_compared_without_case() {
         let text = r#""type":"bounce","subject":"Hello Wörld""#;
         assert!(found(Match::Whole, "hello wörld", text));
-        assert!(found(Match::Whole, "HELLO WÖRLD", text));
+        assert!(found(Match::Whole, "HELLO WöRLD", text));
         assert!(!found(Match::Whole, "hello", text));
         assert!(found(
             Match::Whole,

@@ -17,7 +17,7 @@ mod tests;
 pub use filter::{Filter, Match};
 
 use crate::event::{Entry, TypeId};
-use crate::log::{Frame, Log, LogError};
+use crate::log::{Frame, Log, LogError, Search};
 use crate::time::UnixMillis;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -125,29 +125,26 @@ fn fetch(log: &Log, hits: &mut Vec<Hit>) -> Result<(), LogError> {
     Ok(())
 }
 
-/// The stretches of the log to read, newest first; those whose index rules a match out are left out.
+/// The stretches of the log that can hold a match, newest first, none longer than a segment.
 fn units(log: &Log, query: &Query, below: u64) -> Vec<Range<u64>> {
-    let mut units: Vec<Range<u64>> = Vec::new();
-    let may_match = |info: &crate::log::SegmentInfo| match &info.contents {
-        None => true,
-        Some(contents) => {
-            let in_time = contents.times_ms.is_some_and(|(first, last)| {
-                first < query.times_ms.end && last >= query.times_ms.start
-            });
-            in_time && query.types.iter().any(|ty| contents.has_type(ty.0))
-        }
+    let wanted = Search {
+        times_ms: Some(query.times_ms.clone()),
+        types: query.types.iter().map(|ty| ty.0).collect(),
+        subaccounts: query.subaccounts.clone().unwrap_or_default(),
+        keys: query.filters.iter().filter_map(Filter::keys).collect(),
     };
     let segments = log.segments();
-    if segments.is_empty() {
-        // In memory.
-        units.push(log.first_offset()..below);
-    }
-    for (i, info) in segments.iter().enumerate() {
-        // The last one is being written: its end is where the search began.
-        let end = segments.get(i + 1).map_or(below, |next| next.base_offset);
-        let unit = info.base_offset..end.min(below);
-        if !unit.is_empty() && may_match(info) {
-            units.push(unit);
+    let mut units = Vec::new();
+    for range in log.candidates(&wanted, 0) {
+        let end = range.end.min(below);
+        let mut start = range.start;
+        let inside = segments.iter().map(|s| s.base_offset);
+        for base in inside.filter(|base| range.start < *base && *base < end) {
+            units.push(start..base);
+            start = base;
+        }
+        if start < end {
+            units.push(start..end);
         }
     }
     units.reverse();

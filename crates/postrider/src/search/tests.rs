@@ -120,3 +120,55 @@ fn more_is_told_exactly() {
     query.limit = 1;
     assert!(search(&log, &query).unwrap().more);
 }
+
+#[test]
+fn sealed_segments_are_searched_by_their_index_and_nothing_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        dir: Some(dir.path().to_owned()),
+        segment_bytes: 4 << 20,
+        max_bytes: 1 << 30,
+        keep: std::time::Duration::from_secs(1 << 30),
+        ..LogConfig::in_memory()
+    };
+    let (mut writer, log, _) = crate::log::open(config, 0).unwrap();
+    let filler = "x".repeat(4000);
+    for n in 0..60_u64 {
+        let line = |i: u64| {
+            let n = n * 50 + i;
+            format!(
+                r#""type":"delivery","rcpt_to":"R{n}@example.com","campaign_id":"c-{n}","x_filler":"{filler}""#
+            )
+        };
+        let lines: Vec<String> = (0..50).map(line).collect();
+        let events: Vec<(u64, &str)> = lines.iter().map(|l| (n, l.as_str())).collect();
+        append(&mut writer, &events);
+        log.sync().unwrap();
+        log.maintain().unwrap();
+    }
+    let indexed = log
+        .segments()
+        .iter()
+        .filter(|s| s.contents.is_some())
+        .count();
+    assert!(indexed >= 2, "{indexed} segments have an index");
+    for n in (0..3000_u64).step_by(97) {
+        for (fields, how, value) in [
+            (
+                &["rcpt_to", "raw_rcpt_to"][..],
+                Match::Whole,
+                format!("r{n}@example.com"),
+            ),
+            (&["campaign_id"][..], Match::Words, format!("{n}")),
+        ] {
+            let mut query = query();
+            query.filters = vec![Filter::new(fields, how, [value.clone()])];
+            assert_eq!(offsets(&log, &query), [n], "{value}");
+            let read: u64 = units(&log, &query, 3000)
+                .iter()
+                .map(|u| u.end - u.start)
+                .sum();
+            assert!(read < 3000, "{value}: every event would be read");
+        }
+    }
+}
