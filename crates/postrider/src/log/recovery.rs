@@ -30,6 +30,7 @@ use super::slab::{Pool, SLAB_BYTES};
 use super::walk::Walk;
 use crate::fs::{File, Open};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -137,8 +138,8 @@ pub(super) fn recover(config: &LogConfig, dir: &Path, above: u64) -> Result<Reco
                 r.lost.push(before.extent.end_offset);
             }
         }
-        let last = i + 1 == bases.len();
-        segments.extend(r.segment(base, header, last)?);
+        let next = bases.get(i + 1).copied();
+        segments.extend(r.segment(base, header, next)?);
     }
     let positions = r.positions(&segments)?;
     let spares = r.spares(&names)?;
@@ -186,8 +187,9 @@ impl Recovering<'_> {
         &mut self,
         base: u64,
         (file, header): (Arc<dyn File>, Option<SegmentHeader>),
-        last: bool,
+        next: Option<u64>,
     ) -> Result<Option<Arc<Segment>>, LogError> {
+        let last = next.is_none();
         let path = segment_path(self.dir, base);
         if let Some(header) = header
             && let Some(extent) = index::load(&*self.config.fs, &path, &header)
@@ -205,7 +207,13 @@ impl Recovering<'_> {
 
         let len = file.len().map_err(LogError::io("read", &path))?;
         let generation = header.map(|h| h.generation);
-        let scan = self.scan(&*file, &path, base, generation, len, last)?;
+        let scan = self.scan(
+            &*file,
+            &path,
+            base..next.unwrap_or(u64::MAX),
+            generation,
+            len,
+        )?;
         let header = match (header, scan.generation) {
             (Some(header), _) => header,
             (None, Some(generation)) => {
@@ -247,17 +255,17 @@ impl Recovering<'_> {
         Ok(Some(Segment::new(header, path, Some(file), state)))
     }
 
-    /// Reads a segment from end to end.
+    /// Reads a segment from end to end, where `offsets` can be in it: the last one has no end.
     fn scan(
         &mut self,
         file: &dyn File,
         path: &Path,
-        base: u64,
+        offsets: Range<u64>,
         generation: Option<u64>,
         len: u64,
-        last: bool,
     ) -> Result<Scan, LogError> {
         self.report.scanned += 1;
+        let (base, last) = (offsets.start, offsets.end == u64::MAX);
         let mut extent = Extent::empty(base);
         let span = (SEGMENT_HEADER as u64, len);
         let mut walk = Walk::new(file, path, generation, base, span, SLAB_BYTES);
@@ -266,6 +274,10 @@ impl Recovering<'_> {
         // A frame is counted once a header stands behind it, or nothing: only the last can be torn.
         let mut previous: Option<(u64, Arc<Frame>)> = None;
         while let Some((at, header, frame)) = walk.next_frame(&self.pool)? {
+            if header.base_offset >= offsets.end {
+                // What an append left that failed, before the next one began a segment at its offset.
+                break;
+            }
             generation = Some(header.generation);
             if let Some((at, frame)) = previous.take() {
                 self.count(&mut extent, at, &frame);

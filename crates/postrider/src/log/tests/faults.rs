@@ -25,6 +25,34 @@ fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
 }
 
 #[test]
+fn what_a_failed_append_left_does_not_hide_what_was_written_at_its_offsets() {
+    for seed in 0..40 {
+        let fs = SimFs::new(seed);
+        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        append(&mut writer, 0..500);
+        let mut next = 500;
+        while log.segments()[0].bytes + 120_000 < SEGMENT {
+            append(&mut writer, next..next + 500);
+            next += 500;
+        }
+        // This one fits into the segment and fails, the next one is too long for it.
+        let mut frame = writer.frame();
+        (next..next + 500).for_each(|n| push(&mut frame, n, &text(n + 1)));
+        fs.fail(Op::Write, 0, ErrorKind::Other);
+        writer.append(&mut frame).unwrap_err();
+        append(&mut writer, next..next + 5000);
+        next += 5000;
+        assert_eq!(log.stats().segments, 2);
+        log.sync().unwrap();
+        fs.power_cut();
+        drop((writer, log));
+        let (_writer, log, report) = open(config(&fs), 0).unwrap();
+        assert!(!report.is_damaged(), "seed {seed}: {report:?}");
+        assert_eq!(events(&log, 0), expected(0..next), "seed {seed}");
+    }
+}
+
+#[test]
 fn names_of_new_segments_are_durable_before_their_events_are_acknowledged() {
     for seed in 0..40 {
         let fs = SimFs::new(seed);
