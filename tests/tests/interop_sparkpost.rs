@@ -3,7 +3,7 @@
 use postrider_tests::binary::Served;
 use postrider_tests::cc::workspace;
 use postrider_tests::packages;
-use postrider_tests::receiver::{Receiver, Reply};
+use postrider_tests::receiver::{Post, Receiver, Reply};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -146,13 +146,20 @@ fn every_webhooks_call_is_answered_as_it_expects() {
             200
         })
     });
+    let came = |who: &str, times: usize| {
+        receiver.wait(who, |posts| {
+            let has = |post: &&Post| memchr::memmem::find(&post.body, who.as_bytes()).is_some();
+            posts.iter().filter(has).count() == times
+        })
+    };
     push(&served, r#"{"type":"bounce","rcpt_to":"once@example.com"}"#);
-    receiver.wait_events(1);
+    // Only then the other, so that each is a batch.
+    came("once@example.com", 1);
     push(
         &served,
         r#"{"type":"bounce","rcpt_to":"twice@example.com"}"#,
     );
-    receiver.wait_events(3);
+    came("twice@example.com", 2);
     let status = postrider_tests::binary::until("a batch in the history", || {
         let args = [id.clone(), json!({"limit": 5})];
         let status = client.results("webhooks.getBatchStatus", &args);
