@@ -7,27 +7,6 @@ use crate::fs::{Fs, Open};
 /// One event of the first segment.
 const PIN: std::ops::Range<u64> = 5..6;
 
-fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
-    while log.stats().segments < n {
-        append(writer, next..next + 1000);
-        next += 1000;
-    }
-    next
-}
-
-/// What a crash at any moment of it may lose: nothing.
-fn config(fs: &SimFs) -> LogConfig {
-    LogConfig {
-        segment_bytes: SEGMENT,
-        max_bytes: 64 * SEGMENT,
-        tail_bytes: 0,
-        full_wait: Duration::ZERO,
-        fs: Arc::new(fs.clone()),
-        clock: Arc::new(ManualClock::new(START_MS)),
-        ..LogConfig::on_disk("/log")
-    }
-}
-
 #[test]
 fn a_segment_that_little_pins_shrinks_to_what_is_pinned() {
     let rig = Rig::uncached();
@@ -158,7 +137,7 @@ fn inbox_positions_survive_compaction() {
 fn a_crash_at_any_moment_of_it_loses_nothing_pinned() {
     for seed in 0..60 {
         let fs = SimFs::new(seed);
-        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
         let next = fill(&mut writer, &log, 0, 3);
         log.maintain().unwrap();
         log.sync().unwrap();
@@ -181,7 +160,7 @@ fn a_crash_at_any_moment_of_it_loses_nothing_pinned() {
         let _ = log.maintain();
         drop((writer, log));
         fs.power_cut();
-        let (_writer, log, _) = open(config(&fs), 0).unwrap();
+        let (_writer, log, _) = open(simulated(&fs), 0).unwrap();
         let found: Vec<_> = events(&log, 0)
             .into_iter()
             .filter(|e| (5..8).contains(&e.0))
@@ -196,7 +175,7 @@ fn a_crash_at_any_moment_of_it_loses_nothing_pinned() {
 #[test]
 fn a_disk_without_room_for_it_stays_as_it_was() {
     let fs = SimFs::new(1);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     let next = fill(&mut writer, &log, 0, 3);
     log.maintain().unwrap();
     // Both sealed segments are pinned, so none makes room for the other.

@@ -6,22 +6,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-fn config(fs: &SimFs) -> LogConfig {
-    LogConfig {
-        segment_bytes: SEGMENT,
-        max_bytes: 64 * SEGMENT,
-        tail_bytes: 0,
-        full_wait: Duration::ZERO,
-        fs: Arc::new(fs.clone()),
-        clock: Arc::new(ManualClock::new(START_MS)),
-        ..LogConfig::on_disk("/log")
-    }
-}
-
 #[test]
 fn after_a_failed_sync_nothing_is_acknowledged_until_reopened() {
     let fs = SimFs::new(1);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     append(&mut writer, 0..10);
     assert_eq!(log.sync().unwrap(), 10);
     append(&mut writer, 10..20);
@@ -43,7 +31,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_reopened() {
     assert!(log.failed().is_some());
     assert_eq!(events(&log, 0), expected(0..20), "reading goes on");
     drop((writer, log));
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     append(&mut writer, 20..30);
     assert_eq!(log.sync().unwrap(), 30);
 }
@@ -51,7 +39,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_reopened() {
 #[test]
 fn a_failed_directory_sync_counts_as_one() {
     let fs = SimFs::new(1);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     append(&mut writer, 0..10);
     fs.fail(Op::SyncDir, 0, ErrorKind::Other);
     assert!(log.sync().unwrap_err().to_string().contains("/log"));
@@ -62,7 +50,7 @@ fn a_failed_directory_sync_counts_as_one() {
 #[test]
 fn a_failed_write_is_tried_again_at_the_same_offsets() {
     let fs = SimFs::new(1);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     append(&mut writer, 0..10);
     let mut frame = writer.frame();
     for n in 10..20 {
@@ -81,7 +69,7 @@ fn a_failed_write_is_tried_again_at_the_same_offsets() {
     append(&mut writer, 20..30);
     drop((writer, log));
     fs.kill();
-    let (_writer, log, report) = open(config(&fs), 0).unwrap();
+    let (_writer, log, report) = open(simulated(&fs), 0).unwrap();
     assert!(!report.is_damaged());
     assert_eq!(events(&log, 0), expected(0..30));
 }
@@ -90,7 +78,7 @@ fn a_failed_write_is_tried_again_at_the_same_offsets() {
 fn a_full_disk_stops_appends_and_they_resume_when_space_returns() {
     let fs = SimFs::new(1);
     fs.set_capacity(2 * SEGMENT as usize + 4096);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     let mut frame = writer.frame();
     let mut next = 0;
     let error = loop {
@@ -116,18 +104,18 @@ fn a_full_disk_stops_appends_and_they_resume_when_space_returns() {
 #[test]
 fn a_log_opens_on_a_full_disk() {
     let fs = SimFs::new(1);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     append(&mut writer, 0..1000);
     drop((writer, log));
     fs.set_capacity(SEGMENT as usize);
-    let (_writer, log, _) = open(config(&fs), 0).unwrap();
+    let (_writer, log, _) = open(simulated(&fs), 0).unwrap();
     assert_eq!(events(&log, 0), expected(0..1000));
 }
 
 #[test]
 fn an_error_of_the_disk_while_reading_is_told() {
     let fs = SimFs::new(1);
-    let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
     append(&mut writer, 0..10);
     append(&mut writer, 10..20);
     fs.fail(Op::Read, 0, ErrorKind::Other);
@@ -230,7 +218,7 @@ proptest! {
         let fs = SimFs::new(seed);
         let mut model = Model::default();
         let (mut serial, mut power_was_cut) = (0, false);
-        let (mut writer, mut log, _) = open(config(&fs), 0).unwrap();
+        let (mut writer, mut log, _) = open(simulated(&fs), 0).unwrap();
         for step in steps {
             let mut crashed = None;
             match step {
@@ -283,7 +271,7 @@ proptest! {
                 drop((writer, log));
                 fs.kill();
                 let report;
-                (writer, log, report) = open(config(&fs), model.above).unwrap();
+                (writer, log, report) = open(simulated(&fs), model.above).unwrap();
                 prop_assert!(report.next_offset >= model.above);
                 power_was_cut |= !kept;
                 prop_assert!(power_was_cut || !report.is_damaged(), "{report:?}");
@@ -292,7 +280,7 @@ proptest! {
         }
         drop((writer, log));
         fs.kill();
-        let (_writer, log, _) = open(config(&fs), model.above).unwrap();
+        let (_writer, log, _) = open(simulated(&fs), model.above).unwrap();
         check(&mut model, &log, true)?;
     }
 }

@@ -4,31 +4,11 @@ use super::*;
 use crate::fs::sim::{Op, SimFs};
 use std::io::ErrorKind;
 
-fn config(fs: &SimFs) -> LogConfig {
-    LogConfig {
-        segment_bytes: SEGMENT,
-        max_bytes: 64 * SEGMENT,
-        tail_bytes: 0,
-        full_wait: Duration::ZERO,
-        fs: Arc::new(fs.clone()),
-        clock: Arc::new(ManualClock::new(START_MS)),
-        ..LogConfig::on_disk("/log")
-    }
-}
-
-fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
-    while log.stats().segments < n {
-        append(writer, next..next + 1000);
-        next += 1000;
-    }
-    next
-}
-
 #[test]
 fn what_a_failed_append_left_does_not_hide_what_was_written_at_its_offsets() {
     for seed in 0..40 {
         let fs = SimFs::new(seed);
-        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
         append(&mut writer, 0..500);
         let mut next = 500;
         while log.segments()[0].bytes + 120_000 < SEGMENT {
@@ -46,7 +26,7 @@ fn what_a_failed_append_left_does_not_hide_what_was_written_at_its_offsets() {
         log.sync().unwrap();
         fs.power_cut();
         drop((writer, log));
-        let (_writer, log, report) = open(config(&fs), 0).unwrap();
+        let (_writer, log, report) = open(simulated(&fs), 0).unwrap();
         assert!(!report.is_damaged(), "seed {seed}: {report:?}");
         assert_eq!(events(&log, 0), expected(0..next), "seed {seed}");
     }
@@ -56,12 +36,12 @@ fn what_a_failed_append_left_does_not_hide_what_was_written_at_its_offsets() {
 fn names_of_new_segments_are_durable_before_their_events_are_acknowledged() {
     for seed in 0..40 {
         let fs = SimFs::new(seed);
-        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
         let next = fill(&mut writer, &log, 0, 3);
         assert_eq!(log.sync().unwrap(), next);
         fs.power_cut();
         drop((writer, log));
-        let (_writer, log, report) = open(config(&fs), 0).unwrap();
+        let (_writer, log, report) = open(simulated(&fs), 0).unwrap();
         assert!(!report.is_damaged(), "seed {seed}: {report:?}");
         assert_eq!(events(&log, 0), expected(0..next), "seed {seed}");
     }
@@ -71,7 +51,7 @@ fn names_of_new_segments_are_durable_before_their_events_are_acknowledged() {
 fn a_name_is_gone_for_good_before_its_text_is() {
     for seed in 0..40 {
         let fs = SimFs::new(seed);
-        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
         let next = fill(&mut writer, &log, 0, 4);
         log.maintain().unwrap();
         log.sync().unwrap();
@@ -87,7 +67,7 @@ fn a_name_is_gone_for_good_before_its_text_is() {
         let _ = log.maintain();
         fs.power_cut();
         drop((writer, log));
-        let (_writer, log, report) = open(config(&fs), next).unwrap();
+        let (_writer, log, report) = open(simulated(&fs), next).unwrap();
         assert!(report.set_aside.is_empty(), "seed {seed}: {report:?}");
         assert_eq!((report.holes, report.damaged), (0, 0), "seed {seed}");
         assert_eq!(events(&log, kept), expected(kept..next), "seed {seed}");
@@ -98,7 +78,7 @@ fn a_name_is_gone_for_good_before_its_text_is() {
 fn an_index_that_could_not_be_written_is_written_later() {
     for op in [Op::Open, Op::Write, Op::Rename] {
         let fs = SimFs::new(1);
-        let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+        let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
         let next = fill(&mut writer, &log, 0, 2);
         // Both segments and a spare are there: all that is left to do is the index.
         log.sync().unwrap();
@@ -118,15 +98,15 @@ fn a_log_that_cannot_be_read_is_not_opened_and_loses_nothing() {
     for op in [Op::Open, Op::Read] {
         for after in 0..6 {
             let fs = SimFs::new(1);
-            let (mut writer, log, _) = open(config(&fs), 0).unwrap();
+            let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
             let next = fill(&mut writer, &log, 0, 3);
             drop((writer, log));
             fs.fail(op, after, ErrorKind::Other);
-            if let Err(error) = open(config(&fs), 0) {
+            if let Err(error) = open(simulated(&fs), 0) {
                 assert!(error.to_string().contains("/log/"), "{error}");
             }
             fs.kill();
-            let (_writer, log, report) = open(config(&fs), 0).unwrap();
+            let (_writer, log, report) = open(simulated(&fs), 0).unwrap();
             assert!(!report.is_damaged(), "{op:?} after {after}");
             assert_eq!(events(&log, 0), expected(0..next), "{op:?} after {after}");
         }
@@ -141,7 +121,7 @@ fn behind_a_frame_that_a_power_cut_took_no_inbox_position_is_believed() {
         let fs_path = if synced { "/log-synced" } else { "/log" };
         let config = LogConfig {
             dir: Some(fs_path.into()),
-            ..config(&fs)
+            ..simulated(&fs)
         };
         let path = Path::new(fs_path).join(path.file_name().unwrap());
         let (mut writer, log, _) = open(config.clone(), 0).unwrap();

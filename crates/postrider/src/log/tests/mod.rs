@@ -111,6 +111,28 @@ pub(super) fn push(frame: &mut FrameBuilder, n: u64, text: &str) {
     assert!(frame.push(&entry(n, text.as_bytes()), &with_separator));
 }
 
+/// A log of small segments on a simulated disk, of which nothing but the newest frame is in memory.
+pub(super) fn simulated(fs: &crate::fs::sim::SimFs) -> LogConfig {
+    LogConfig {
+        segment_bytes: SEGMENT,
+        max_bytes: 64 * SEGMENT,
+        tail_bytes: 0,
+        full_wait: Duration::ZERO,
+        fs: Arc::new(fs.clone()),
+        clock: Arc::new(ManualClock::new(START_MS)),
+        ..LogConfig::on_disk("/log")
+    }
+}
+
+/// Appends frames of 1,000 events, from `next` on, until there are `n` segments; gives the next offset.
+pub(super) fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
+    while log.stats().segments < n {
+        append(writer, next..next + 1000);
+        next += 1000;
+    }
+    next
+}
+
 /// Appends the events `range` (of [`text`]) as one frame.
 pub(super) fn append(writer: &mut LogWriter, range: std::ops::Range<u64>) -> Appended {
     let mut frame = writer.frame();

@@ -4,14 +4,6 @@ use super::*;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Appends until there are `n` segments; answers the next offset.
-fn fill(writer: &mut LogWriter, log: &Log, mut next: u64, n: u64) -> u64 {
-    while log.stats().segments < n {
-        append(writer, next..next + 1000);
-        next += 1000;
-    }
-    next
-}
-
 fn bases(log: &Log) -> Vec<u64> {
     log.segments().iter().map(|s| s.base_offset).collect()
 }
