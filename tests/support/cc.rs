@@ -299,3 +299,33 @@ pub fn installed() -> &'static Path {
     });
     prefix.path()
 }
+
+/// Compiles one C source strictly as each standard that a header of ours promises, runs the programs, and
+/// gives each standard with what its program printed.
+pub fn in_every_standard(source: &str) -> Vec<(&'static str, String)> {
+    let dir = TempDir::new().expect("a directory");
+    let mut printed = Vec::new();
+    for (compiler, language, standard) in [
+        ("gcc", "c", "c99"),
+        ("gcc", "c", "c11"),
+        ("gcc", "c", "c17"),
+        ("g++", "c++", "c++17"),
+    ] {
+        if !need_program(compiler) {
+            continue;
+        }
+        let strict = STRICT
+            .iter()
+            .filter(|flag| language == "c" || **flag != "-Wstrict-prototypes");
+        let exe = dir.path().join(standard);
+        let mut cc = Command::new(compiler);
+        cc.current_dir(workspace())
+            .args(["-x", language, &format!("-std={standard}"), "-O0"])
+            .args(strict);
+        run(cc.args(["-Iinclude", source, "-o"]).arg(&exe));
+        let output = output(&mut Command::new(&exe));
+        assert!(output.status.success(), "{}", text(&output));
+        printed.push((standard, text(&output)));
+    }
+    printed
+}

@@ -1,10 +1,7 @@
 //! The header, by itself: current, and accepted by C and C++ compilers at their strictest.
 
-use std::process::Command;
-
 use postrider_tests::capi;
-use postrider_tests::cc::{STRICT, cargo, need_program, output, run, text, workspace};
-use tempfile::TempDir;
+use postrider_tests::cc::{cargo, in_every_standard, output, text, workspace};
 
 #[test]
 fn is_what_the_sources_and_the_catalogue_say() {
@@ -14,27 +11,7 @@ fn is_what_the_sources_and_the_catalogue_say() {
 
 #[test]
 fn compiles_alone_and_its_inline_functions_work() {
-    let dir = TempDir::new().unwrap();
-    for (compiler, language, standard) in [
-        ("gcc", "c", "c99"),
-        ("gcc", "c", "c11"),
-        ("gcc", "c", "c17"),
-        ("g++", "c++", "c++17"),
-    ] {
-        if !need_program(compiler) {
-            continue;
-        }
-        let strict = STRICT
-            .iter()
-            .filter(|flag| language == "c" || **flag != "-Wstrict-prototypes");
-        let exe = dir.path().join(standard);
-        let mut cc = Command::new(compiler);
-        cc.current_dir(workspace())
-            .args(["-x", language, &format!("-std={standard}"), "-O0"])
-            .args(strict);
-        run(cc.args(["-Iinclude", "tests/c/header.c", "-o"]).arg(&exe));
-        run(&mut Command::new(&exe));
-    }
+    in_every_standard("tests/c/header.c");
 }
 
 #[test]
