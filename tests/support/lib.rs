@@ -12,3 +12,4 @@ pub mod poster;
 pub mod receiver;
 pub mod server;
 pub mod smtp;
+pub mod told;

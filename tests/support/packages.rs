@@ -38,7 +38,7 @@ pub fn node(module: &str) -> Option<Command> {
         node
     };
     let require = node()
-        .args(["-e", &format!("require({module:?})")])
+        .args(["-e", &format!("require.resolve({module:?})")])
         .stderr(Stdio::null())
         .status();
     let there = require.is_ok_and(|status| status.success());

@@ -1,13 +1,15 @@
 //! OAuth 2 client credentials between an engine, a token endpoint and a target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider::engine::Engine;
 use postrider::event::{Event, types};
 use postrider::webhook::{TestFailure, Webhook, WebhookError, WebhookPatch, WebhookSpec};
+use postrider_tests::packages::{node, python};
 use postrider_tests::receiver::{Post, Receiver, Reply};
+use postrider_tests::told::Told;
 use serde_json::{Value, json};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -229,5 +231,140 @@ fn an_outage_of_the_token_endpoint_loses_nothing_and_is_seen() {
     endpoint.answer(|_| Reply::Full(200, String::new(), r#"{"access_token":"free"}"#.into()));
     target.answer(|_| Reply::Status(200));
     settled(&engine, &webhook, 25);
+    engine.close(MINUTE).expect("closed");
+}
+
+/// The client that the providers of `tests/receivers` know.
+fn client_of(provider: &Told, encoding: &str, secret: &str) -> Value {
+    json!({
+        "url": provider.url("/token"), "encoding": encoding,
+        "body": {"client_id": "postrider", "client_secret": secret, "scope": "events"},
+    })
+}
+
+const SECRET: &str = "s3cret: with/odd+ signs";
+
+/// What a provider and its target have told so far.
+#[derive(Default)]
+struct Account {
+    /// Status and content type of each token request.
+    requests: Vec<(u64, String)>,
+    /// By token, in the order of their first use: how often it was taken, and refused.
+    tokens: BTreeMap<u64, (u32, u32)>,
+    /// Events in POSTs that were taken.
+    events: u64,
+}
+
+impl Account {
+    /// Adds the next line.
+    fn hear(&mut self, provider: &mut Told) {
+        let line = provider.next();
+        if let Some(status) = line["token_request"].as_u64() {
+            let kind = line["type"].as_str().expect("a content type");
+            return self.requests.push((status, kind.to_owned()));
+        }
+        let token = line["token"].as_u64().expect("a token's number");
+        let (taken, refused) = self.tokens.entry(token).or_default();
+        match line["hook"].as_u64() {
+            Some(200) => {
+                *taken += 1;
+                self.events += line["events"].as_u64().expect("a count");
+            }
+            _ => *refused += 1,
+        }
+    }
+}
+
+/// A provider revokes tokens that have served seven POSTs: each is replaced, by one request, and every
+/// event arrives.
+fn outlives_revocations(provider: &mut Told, encoding: &str, kind: &str) {
+    let engine = engine();
+    let target = provider.url("/hook");
+    let refused = spec(&engine, &target, client_of(provider, encoding, "wrong"));
+    match engine.create_webhook(refused).expect_err("a wrong secret") {
+        WebhookError::TestFailed(TestFailure::NoToken { detail, .. }) => {
+            assert!(
+                detail.starts_with("the token endpoint answered 401: invalid_client"),
+                "{detail}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let fine = spec(&engine, &target, client_of(provider, encoding, SECRET));
+    let webhook = engine.create_webhook(fine).expect("created");
+    let (mut account, mut pushed) = (Account::default(), 0);
+    while account.tokens.len() < 6 {
+        for _ in 0..100 {
+            engine.push(&Event::new(types::DELIVERY)).expect("pushed");
+        }
+        pushed += 100;
+        while account.events < pushed {
+            account.hear(provider);
+        }
+    }
+    settled(&engine, &webhook, pushed);
+    let (first, others) = account.requests.split_first().expect("token requests");
+    assert_eq!(*first, (401, kind.to_owned()), "the wrong secret");
+    assert!(
+        others.iter().all(|asked| *asked == (200, kind.to_owned())),
+        "{others:?}"
+    );
+    // One for the test POST, then one at a time: none was asked for that was not needed.
+    assert_eq!(others.len(), account.tokens.len(), "{:?}", account.tokens);
+    let (last, _) = account.tokens.pop_last().expect("the last");
+    for (token, (taken, refused)) in account.tokens {
+        let served = if token == 0 { taken == 1 } else { taken >= 7 };
+        assert!(
+            served && (refused > 0) == (token > 0),
+            "{token} of {last}: {taken} taken, {refused} refused"
+        );
+    }
+    engine.close(MINUTE).expect("closed");
+}
+
+#[test]
+fn tokens_of_node_oidc_provider_are_replaced_when_it_revokes_them() {
+    let Some(node) = node("oidc-provider") else {
+        return;
+    };
+    let mut provider = Told::start(node, "oidc.js", "revoke");
+    outlives_revocations(&mut provider, "form", "application/x-www-form-urlencoded");
+}
+
+#[test]
+fn tokens_of_django_oauth_toolkit_are_asked_for_in_json_and_replaced_when_it_revokes_them() {
+    let Some(python) = python("oauth2_provider") else {
+        return;
+    };
+    let mut provider = Told::start(python, "oauth.py", "");
+    outlives_revocations(&mut provider, "json", "application/json");
+}
+
+/// Tokens whose `expires_in` is below the five seconds that one is used for at least: the target says when
+/// they have ended.
+#[test]
+fn tokens_of_node_oidc_provider_are_replaced_when_they_expire() {
+    let Some(node) = node("oidc-provider") else {
+        return;
+    };
+    let mut provider = Told::start(node, "oidc.js", "expire");
+    let engine = engine();
+    let details = client_of(&provider, "form", SECRET);
+    let spec = spec(&engine, &provider.url("/hook"), details);
+    let webhook = engine.create_webhook(spec).expect("created");
+    let (mut account, mut pushed) = (Account::default(), 0);
+    let expired = |account: &Account| {
+        let all = account.tokens.values();
+        all.filter(|(taken, refused)| *taken > 0 && *refused > 0)
+            .count()
+    };
+    while expired(&account) < 2 {
+        engine.push(&Event::new(types::DELIVERY)).expect("pushed");
+        pushed += 1;
+        while account.events < pushed {
+            account.hear(&mut provider);
+        }
+    }
+    settled(&engine, &webhook, pushed);
     engine.close(MINUTE).expect("closed");
 }

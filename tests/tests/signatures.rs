@@ -1,56 +1,23 @@
 //! Signed POSTs, verified by the libraries that receivers use.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use postrider::engine::Engine;
 use postrider::event::{Event, types};
 use postrider::webhook::{WebhookPatch, WebhookSpec};
 use postrider_tests::binary::Background;
-use postrider_tests::cc::workspace;
 use postrider_tests::packages::{node, python};
+use postrider_tests::told::Told;
 use serde_json::{Value, json};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A receiver in another language, killed when dropped.
-struct Verifier {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    url: String,
-}
-
-impl Verifier {
-    fn start(mut language: Command, file: &str, key: &str) -> Verifier {
-        let script = workspace().join("tests/receivers").join(file);
-        language.arg(script).arg(key).stdout(Stdio::piped());
-        let mut child = language.spawn().expect("it runs");
-        let out = child.stdout.take().expect("its output");
-        let mut lines = BufReader::new(out).lines();
-        let port = lines.next().expect("its port").expect("a line");
-        Verifier {
-            child,
-            lines,
-            url: format!("http://127.0.0.1:{port}/"),
-        }
-    }
-
-    /// What it says of the next POST; it must have verified.
-    fn next(&mut self) -> Value {
-        let line = self.lines.next().expect("another POST").expect("a line");
-        let told: Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(told["error"], "", "{told}");
-        assert_eq!(told["same_id"], true, "{told}");
-        told
-    }
-}
-
-impl Drop for Verifier {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What a receiver says of the next POST; it must have verified.
+fn verified(receiver: &mut Told) -> Value {
+    let told = receiver.next();
+    assert_eq!(told["error"], "", "{told}");
+    assert_eq!(told["same_id"], true, "{told}");
+    told
 }
 
 fn engine() -> Engine {
@@ -68,17 +35,17 @@ fn engine() -> Engine {
 }
 
 /// A batch that fails once is signed anew: each attempt verifies, under one id, with its own time.
-fn is_verified(verifier: &mut Verifier, keys: Value) {
+fn is_verified(verifier: &mut Told, keys: Value) {
     let engine = engine();
     let body = json!({
-        "name": "signed", "target": verifier.url, "events": ["delivery"], "signing_keys": keys,
+        "name": "signed", "target": verifier.url("/"), "events": ["delivery"], "signing_keys": keys,
     });
     let known = |name: &str| engine.schema().lookup(name).is_some();
     let spec = WebhookSpec::from_json(&body, known).expect("a webhook");
     engine
         .create_webhook(spec)
         .expect("the signed test POST is verified");
-    assert_eq!(verifier.next()["status"], 200);
+    assert_eq!(verified(verifier)["status"], 200);
 
     for events in [1, 200] {
         for _ in 0..events {
@@ -90,7 +57,7 @@ fn is_verified(verifier: &mut Verifier, keys: Value) {
         let (mut first, mut again) = (0, 0);
         let mut times = std::collections::HashMap::new();
         while again < events {
-            let told = verifier.next();
+            let told = verified(verifier);
             let (batch, time) = (told["batch"].to_string(), told["timestamp"].as_u64());
             match told["status"].as_u64() {
                 Some(503) => {
@@ -115,7 +82,7 @@ fn python_standardwebhooks_verifies_every_attempt() {
     let Some(python) = python("standardwebhooks") else {
         return;
     };
-    let mut verifier = Verifier::start(python, "signed.py", SECRET);
+    let mut verifier = Told::start(python, "signed.py", SECRET);
     is_verified(&mut verifier, json!([SECRET]));
 }
 
@@ -124,7 +91,7 @@ fn node_standardwebhooks_verifies_every_attempt_also_beside_other_keys() {
     let Some(node) = node("standardwebhooks") else {
         return;
     };
-    let mut verifier = Verifier::start(node, "signed.js", SECRET);
+    let mut verifier = Told::start(node, "signed.js", SECRET);
     let keys = json!([{"type": "ed25519"}, {"secret": SECRET}, {"type": "hmac-sha256"}]);
     is_verified(&mut verifier, keys);
 }
@@ -137,7 +104,7 @@ fn nodes_own_ed25519_verifies_every_attempt() {
     // RFC 8032 §7.1, test 2.
     let private = "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs=";
     let public = "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
-    let mut verifier = Verifier::start(node, "signed.js", public);
+    let mut verifier = Told::start(node, "signed.js", public);
     is_verified(&mut verifier, json!([private, SECRET]));
 }
 
@@ -147,15 +114,15 @@ fn a_key_is_replaced_without_a_gap() {
     let Some(python) = python("standardwebhooks") else {
         return;
     };
-    let mut old = Verifier::start(python, "signed.py", SECRET);
+    let mut old = Told::start(python, "signed.py", SECRET);
     let engine = engine();
     let known = |name: &str| engine.schema().lookup(name).is_some();
     let body = json!({
-        "name": "signed", "target": old.url, "events": ["delivery"], "signing_keys": [SECRET],
+        "name": "signed", "target": old.url("/"), "events": ["delivery"], "signing_keys": [SECRET],
     });
     let spec = WebhookSpec::from_json(&body, known).expect("a webhook");
     let webhook = engine.create_webhook(spec).expect("created");
-    old.next();
+    verified(&mut old);
     let id = webhook.signing_keys[0].id.clone();
     let patch = |keys: Value| {
         let body = json!({ "signing_keys": keys });
@@ -166,26 +133,26 @@ fn a_key_is_replaced_without_a_gap() {
     engine
         .validate_webhook(webhook.id, b"[]".to_vec())
         .expect("the old key still signs");
-    old.next();
+    verified(&mut old);
     let new = both.signing_keys[1].secret.expose().to_owned();
     let new_id = both.signing_keys[1].id.clone();
     let python = postrider_tests::packages::python("standardwebhooks").expect("it was there");
-    let mut changed = Verifier::start(python, "signed.py", &new);
+    let mut changed = Told::start(python, "signed.py", &new);
     let moved = WebhookPatch {
-        target: Some(changed.url.clone()),
+        target: Some(changed.url("/")),
         ..WebhookPatch::default()
     };
     engine
         .update_webhook(webhook.id, moved)
         .expect("the new key signs too");
-    changed.next();
+    verified(&mut changed);
     patch(json!([{"id": id, "retires_in_s": 0}, {"id": new_id}]));
     engine
         .validate_webhook(webhook.id, b"[]".to_vec())
         .expect("the new key signs alone");
-    changed.next();
+    verified(&mut changed);
     let back = WebhookPatch {
-        target: Some(old.url.clone()),
+        target: Some(old.url("/")),
         ..WebhookPatch::default()
     };
     let refused = engine
