@@ -185,16 +185,21 @@ impl Tokens {
 
 /// Reads the end of a token request.
 pub(super) fn fetched(done: Done, now_ms: UnixMillis) -> Result<AccessToken, Fetched> {
-    let failed = |code: String, retry_after| Fetched::Failed { code, retry_after };
+    let failed = |code, words, retry_after| Fetched::Failed {
+        code,
+        words,
+        retry_after,
+    };
     let response = done
         .result
-        .map_err(|error| failed(error.node_code.to_owned(), None))?;
+        .map_err(|error| failed(error.node_code.to_owned(), error.message, None))?;
     read_token(response.status, &response.body).map_err(|fault| {
         let asked = response.headers.get("retry-after");
         let asked = asked.and_then(|value| retry_after(value, now_ms));
+        let words = fault.to_string();
         match fault {
-            TokenFault::Status { status, .. } => failed(status.to_string(), asked),
-            _ => failed("ANSWER".to_owned(), asked),
+            TokenFault::Status { status, .. } => failed(status.to_string(), words, asked),
+            _ => failed("ANSWER".to_owned(), words, asked),
         }
     })
 }

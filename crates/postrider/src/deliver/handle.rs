@@ -78,12 +78,12 @@ pub enum Notice {
         why: String,
     },
     /// Attempts keep failing; from now on one batch probes the target.
-    #[error("webhook {webhook} is down: {code}; its events wait while one batch probes the target")]
+    #[error("webhook {webhook} is down: {why}; its events wait while one batch probes the target")]
     Down {
         /// Whose target.
         webhook: Uuid,
-        /// The last failure: a status, or an error's name.
-        code: String,
+        /// The last failure: a status, or an error's name and what it means.
+        why: String,
     },
     /// A target that was down takes batches again.
     #[error("webhook {webhook} is up again")]
@@ -92,12 +92,12 @@ pub enum Notice {
         webhook: Uuid,
     },
     /// A webhook's token endpoint gives no token: nothing is sent until it does.
-    #[error("webhook {webhook} gets no OAuth 2 token: {code}; its events wait")]
+    #[error("webhook {webhook} gets no OAuth 2 token: {words}; its events wait")]
     NoToken {
         /// Whose.
         webhook: Uuid,
-        /// A status, or an error's name.
-        code: String,
+        /// What the endpoint answered, or why it did not.
+        words: String,
     },
     /// A batch was given up and is a dead letter now.
     #[error("webhook {webhook}: batch {batch} of {events} events is given up: {reason}")]

@@ -86,7 +86,7 @@ pub(super) enum Mode {
 
 /// A target that takes nothing.
 pub(super) struct Down {
-    /// The last failure before it was down: a status, or an error's name.
+    /// The last failure before it was down: a status, or an error's name and what it means.
     pub(super) why: String,
     /// Probes that failed, the attempts before it was down included.
     pub(super) tries: u32,

@@ -28,8 +28,8 @@ pub(crate) enum Answer {
         complete: bool,
         retry_after: Option<Duration>,
     },
-    /// None: the error's name as Node.js has it.
-    None { code: &'static str },
+    /// None: the error's name as Node.js has it, and what happened in words.
+    None { code: &'static str, words: String },
 }
 
 /// What an answer means for its batch.
@@ -62,6 +62,7 @@ impl Ended {
             },
             Err(error) => Answer::None {
                 code: error.node_code,
+                words: error.message.clone(),
             },
         };
         let latency_ms = u32::try_from(done.latency.as_millis()).unwrap_or(u32::MAX);
@@ -120,6 +121,7 @@ impl Ended {
             Answer::Status { .. } => Some(Sign::Answer(latency)),
             Answer::None {
                 code: "EIO" | "EMFILE" | "ENFILE" | "ENOBUFS" | "ENOMEM" | "EADDRNOTAVAIL",
+                ..
             } => None,
             Answer::None { .. } => Some(Sign::Overload),
         }
@@ -150,15 +152,15 @@ impl Ended {
         match self.answer {
             Answer::Status { complete: true, .. } => Cow::Borrowed(""),
             Answer::Status { status, .. } => Cow::Owned(status.to_string()),
-            Answer::None { code } => Cow::Borrowed(code),
+            Answer::None { code, .. } => Cow::Borrowed(code),
         }
     }
 
-    /// The failure's name for people.
+    /// The failure for people: its name, and what happened.
     pub(crate) fn label(&self) -> String {
-        match self.answer {
+        match &self.answer {
             Answer::Status { status, .. } => status.to_string(),
-            Answer::None { code } => code.to_owned(),
+            Answer::None { code, words } => format!("{code}: {words}"),
         }
     }
 }

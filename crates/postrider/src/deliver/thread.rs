@@ -454,7 +454,10 @@ impl Courier {
             Ok(assembled) => assembled,
             Err(error) => {
                 let ended = Ended {
-                    answer: Answer::None { code: "EIO" },
+                    answer: Answer::None {
+                        code: "EIO",
+                        words: error.to_string(),
+                    },
                     latency_ms: 0,
                 };
                 self.scheduler.ended(exchange, &ended, now);

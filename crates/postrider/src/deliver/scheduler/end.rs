@@ -190,7 +190,7 @@ impl Scheduler {
                 });
                 self.orders.notices.push(Notice::Down {
                     webhook,
-                    code: ended.label(),
+                    why: ended.label(),
                 });
             }
             None => {}

@@ -20,9 +20,11 @@ pub(crate) struct Fetch {
 pub(crate) enum Fetched {
     /// A token, and how long it is good.
     Token(Option<Duration>),
-    /// None: a status or an error's name, and what the endpoint's `Retry-After` asked for.
+    /// None: a status or an error's name, what happened in words, and what the endpoint's `Retry-After`
+    /// asked for.
     Failed {
         code: String,
+        words: String,
         retry_after: Option<Duration>,
     },
 }
@@ -80,15 +82,20 @@ impl Scheduler {
                 token.arrived(fetch.exchange, lifetime, now.mono);
                 true
             }
-            Fetched::Failed { code, retry_after } => {
+            Fetched::Failed {
+                code,
+                words,
+                retry_after,
+            } => {
                 let tries = token.tries() + 1;
                 let retry = &self.settings.retry;
                 let pause = retry.pause(tries, retry_after, &mut self.rng);
-                token.failed(code.clone(), pause, now.mono);
+                token.failed(code, pause, now.mono);
                 if tries == 1 {
                     token.next_sweep = now.mono;
                     let webhook = fetch.webhook;
-                    self.orders.notices.push(Notice::NoToken { webhook, code });
+                    let notice = Notice::NoToken { webhook, words };
+                    self.orders.notices.push(notice);
                 }
                 false
             }

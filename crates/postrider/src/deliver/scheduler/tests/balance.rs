@@ -121,7 +121,7 @@ fn play(world: &mut World, model: &mut Model, step: Step, runs: usize) {
         }
         Step::NoAnswer { which } => {
             if let Some(attempt) = pick(world, which) {
-                world.end(&attempt, Answer::None { code: "ECONNRESET" });
+                world.end(&attempt, no_answer("ECONNRESET"));
             }
         }
         Step::Pass(seconds) => world.pass(S(seconds)),

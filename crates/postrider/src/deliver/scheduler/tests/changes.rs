@@ -117,7 +117,7 @@ fn purging_drops_everything_and_ends_what_is_under_way() {
     assert_eq!(world.books(1).pending, 0);
     // An answer that was on its way counts for nothing.
     let ended = Ended {
-        answer: Answer::None { code: "ECONNRESET" },
+        answer: no_answer("ECONNRESET"),
         latency_ms: 0,
     };
     world.scheduler.ended(exchange, &ended, world.now);

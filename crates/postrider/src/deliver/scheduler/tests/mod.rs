@@ -87,6 +87,11 @@ fn hook(n: u8) -> Uuid {
     Uuid::from_bytes([n; 16])
 }
 
+fn no_answer(code: &'static str) -> Answer {
+    let words = "it did not work".into();
+    Answer::None { code, words }
+}
+
 fn settings() -> Settings {
     let retry = Retry {
         jitter: 0.0,

@@ -72,12 +72,7 @@ fn a_redirect_is_a_failure() {
 fn no_answer_is_a_failure_with_its_code() {
     let mut world = World::one(pace());
     world.push(&[1]);
-    world.end(
-        &world.single(),
-        Answer::None {
-            code: "ECONNREFUSED",
-        },
-    );
+    world.end(&world.single(), no_answer("ECONNREFUSED"));
     let status = world.scheduler.state().batch_status(hook(1), 10, false);
     assert_eq!(
         (status[0].code.as_ref(), status[0].status, status[0].failed),
@@ -313,7 +308,7 @@ fn a_clock_that_is_stepped_gives_nothing_up() {
     world.scheduler.ended(
         world.single().exchange,
         &Ended {
-            answer: Answer::None { code: "ETIMEDOUT" },
+            answer: no_answer("ETIMEDOUT"),
             latency_ms: 0,
         },
         world.now,

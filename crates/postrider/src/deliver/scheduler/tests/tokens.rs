@@ -42,6 +42,7 @@ impl World {
 fn no_token(code: &str) -> Fetched {
     Fetched::Failed {
         code: code.into(),
+        words: "it did not work".into(),
         retry_after: None,
     }
 }
@@ -220,6 +221,7 @@ fn what_the_token_endpoint_asks_for_is_waited() {
     world.push(&[1]);
     world.token(Fetched::Failed {
         code: "429".into(),
+        words: "slowly".into(),
         retry_after: Some(S(600)),
     });
     world.pass(S(599));

@@ -1,0 +1,226 @@
+//! Webhooks with a client certificate, from an engine to servers that demand one.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use postrider::engine::Engine;
+use postrider::event::{Event, types};
+use postrider::webhook::{
+    ClientCertificate, Condition, Secret, TestFailure, Webhook, WebhookError, WebhookPatch,
+    WebhookSpec,
+};
+use postrider_tests::cc::need_program;
+use postrider_tests::certs::Ca;
+use postrider_tests::server::{Server, shared_dir};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A server whose certificate `ca` has issued, and which lets in only whom that authority vouches for.
+struct Demanding {
+    server: Server,
+    ca: Ca,
+}
+
+impl Demanding {
+    fn start(command: &[&str], config: &str) -> Demanding {
+        let dir = shared_dir();
+        let ca = Ca::new(dir.path());
+        let (certificate, key) = ca.issue("127.0.0.1");
+        fs::write(dir.path().join("both.pem"), certificate + &key).expect("written");
+        let server = Server::start(command, config, dir);
+        Demanding { server, ca }
+    }
+
+    fn nginx() -> Demanding {
+        let config = "daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/error.log;
+events { worker_connections 64; }
+http {
+  log_format who '$status $ssl_client_s_dn';
+  access_log @DIR@/access.log who;
+  client_body_temp_path @DIR@/body; proxy_temp_path @DIR@/proxy;
+  fastcgi_temp_path @DIR@/fastcgi; uwsgi_temp_path @DIR@/uwsgi; scgi_temp_path @DIR@/scgi;
+  server {
+    listen 127.0.0.1:@PORT@ ssl;
+    ssl_certificate @DIR@/both.pem; ssl_certificate_key @DIR@/both.pem;
+    ssl_client_certificate @DIR@/ca.pem; ssl_verify_client on;
+    location / { return 200 \"ok\"; }
+  }
+}";
+        Demanding::start(
+            &["nginx", "-e", "@DIR@/error.log", "-c", "@DIR@/conf"],
+            config,
+        )
+    }
+
+    fn haproxy() -> Demanding {
+        let config = "global
+  maxconn 100
+defaults
+  mode http
+  timeout client 10s
+  timeout server 10s
+  timeout connect 2s
+frontend f
+  bind 127.0.0.1:@PORT@ ssl crt @DIR@/both.pem ca-file @DIR@/ca.pem verify required
+  http-request return status 200 content-type text/plain string ok
+";
+        Demanding::start(&["haproxy", "-db", "-f", "@DIR@/conf"], config)
+    }
+
+    fn url(&self) -> String {
+        format!("https://127.0.0.1:{}/", self.server.port())
+    }
+}
+
+fn engine_trusting(ca: &Path) -> Engine {
+    let ca = ca.display().to_string();
+    let settings = [
+        ("http.allow_target", "127.0.0.0/8"),
+        ("http.ca_file", &*ca),
+        ("batch.linger_ms", "0"),
+        ("retry.schedule", "1"),
+    ];
+    let builder = Engine::builder().memory();
+    let set = settings
+        .into_iter()
+        .try_fold(builder, |b, (key, value)| b.set(key, value));
+    set.expect("settings").start().expect("an engine")
+}
+
+fn issued(ca: &Ca) -> ClientCertificate {
+    let (certificate, key) = ca.issue("sender.example.com");
+    let key = Secret::new(key);
+    ClientCertificate { certificate, key }
+}
+
+fn spec(url: &str, certificate: Option<ClientCertificate>) -> WebhookSpec {
+    WebhookSpec {
+        client_certificate: certificate,
+        ..WebhookSpec::new("mutual", url, ["delivery"])
+    }
+}
+
+fn refusal(engine: &Engine, spec: WebhookSpec) -> TestFailure {
+    match engine.create_webhook(spec).expect_err("not let in") {
+        WebhookError::TestFailed(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn push(engine: &Engine, events: u64) {
+    for _ in 0..events {
+        while engine.push(&Event::new(types::DELIVERY)).is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Waits until `reached` says so of the webhook's state and events delivered.
+fn wait(engine: &Engine, webhook: &Webhook, reached: impl Fn(Condition, &str, u64) -> bool) {
+    let deadline = Instant::now() + MINUTE;
+    loop {
+        let stats = engine.stats();
+        assert!(stats.balanced(), "{stats:?}");
+        let delivered = stats.books.webhooks[&webhook.id].delivered;
+        let (_, activity) = engine.webhook(webhook.id).expect("there");
+        let why = activity.why.as_deref().unwrap_or("");
+        if reached(activity.condition, why, delivered) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{activity:?}, {delivered} delivered"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn nginx_takes_what_comes_with_a_client_certificate() {
+    if !need_program("nginx") {
+        return;
+    }
+    let nginx = Demanding::nginx();
+    let engine = engine_trusting(&nginx.ca.file());
+    let own = spec(&nginx.url(), Some(issued(&nginx.ca)));
+    let webhook = engine.create_webhook(own).expect("let in");
+    push(&engine, 1000);
+    wait(&engine, &webhook, |_, _, delivered| delivered == 1000);
+    engine.close(MINUTE).expect("closed");
+    let log = nginx.server.lines("access.log");
+    assert!(log.len() > 1, "{log:?}");
+    assert!(
+        log.iter().all(|line| line.starts_with("200 CN=")),
+        "{log:?}"
+    );
+}
+
+/// nginx completes the handshake and says by HTTP what is missing; that answer goes to whoever set the
+/// webhook up.
+#[test]
+fn nginx_says_which_certificate_it_misses() {
+    if !need_program("nginx") {
+        return;
+    }
+    let nginx = Demanding::nginx();
+    let elsewhere = shared_dir();
+    let stranger = Ca::new(elsewhere.path());
+    let engine = engine_trusting(&nginx.ca.file());
+    for (certificate, said) in [
+        (None, "No required SSL certificate was sent"),
+        (Some(issued(&stranger)), "The SSL certificate error"),
+    ] {
+        let failure = refusal(&engine, spec(&nginx.url(), certificate));
+        let answer = failure.response().expect("an answer");
+        let body = String::from_utf8_lossy(&answer.body);
+        assert_eq!(answer.status, 400);
+        assert!(body.contains(said), "{body}");
+    }
+    engine.close(MINUTE).expect("closed");
+}
+
+/// HAProxy refuses in TLS: under 1.3 by an alert behind the handshake, with the POST already sent.
+#[test]
+fn haproxys_refusals_are_said_in_words_at_the_test_and_while_the_target_is_down() {
+    if !need_program("haproxy") {
+        return;
+    }
+    let haproxy = Demanding::haproxy();
+    let elsewhere = shared_dir();
+    let stranger = Ca::new(elsewhere.path());
+    let engine = engine_trusting(&haproxy.ca.file());
+    let url = haproxy.url();
+    let none = "127.0.0.1 asks for a client certificate, and this webhook has none";
+    let unknown = "127.0.0.1 refused our client certificate: it does not know the issuer";
+    for (certificate, words) in [(None, none), (Some(issued(&stranger)), unknown)] {
+        match refusal(&engine, spec(&url, certificate)) {
+            TestFailure::NoAnswer { detail, .. } => assert_eq!(detail, words),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    let own = issued(&haproxy.ca);
+    let fine = spec(&url, Some(own.clone()));
+    let webhook = engine.create_webhook(fine).expect("let in");
+    push(&engine, 100);
+    wait(&engine, &webhook, |_, _, delivered| delivered == 100);
+
+    // It is replaced by one that will not do, and back again: meanwhile events wait, with the reason.
+    let replace = |with: ClientCertificate| {
+        let patch = WebhookPatch {
+            client_certificate: Some(Some(with.certificate)),
+            client_key: Some(Some(with.key)),
+            ..WebhookPatch::default()
+        };
+        engine.update_webhook(webhook.id, patch).expect("updated");
+    };
+    replace(issued(&stranger));
+    push(&engine, 100);
+    wait(&engine, &webhook, |condition, why, _| {
+        condition == Condition::Down && why == format!("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: {unknown}")
+    });
+    replace(own);
+    wait(&engine, &webhook, |_, _, delivered| delivered == 200);
+    engine.close(MINUTE).expect("closed");
+}
