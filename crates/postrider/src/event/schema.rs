@@ -38,7 +38,9 @@ impl CustomType {
 #[derive(Debug)]
 pub struct Schema {
     unknown_fields: AtomicBool,
-    custom: Box<[OnceLock<CustomType>; SLOTS]>,
+    /// Made by the first declaration: most schemas have none, and the slots are ten pages that a
+    /// process of a few milliseconds would have to touch.
+    custom: OnceLock<Box<[OnceLock<CustomType>]>>,
     /// One past the last slot in use.
     used: AtomicUsize,
 }
@@ -59,7 +61,7 @@ impl Schema {
     pub fn new(unknown_fields: bool) -> Schema {
         Schema {
             unknown_fields: AtomicBool::new(unknown_fields),
-            custom: Box::new([const { OnceLock::new() }; SLOTS]),
+            custom: OnceLock::new(),
             used: AtomicUsize::new(0),
         }
     }
@@ -76,7 +78,7 @@ impl Schema {
                 false => Err(taken(name)),
             };
         }
-        for (slot, place) in self.custom.iter().enumerate() {
+        for (slot, place) in self.slots().iter().enumerate() {
             // Whoever loses the race for a slot finds the winner's type in it and goes on.
             let there = place.get_or_init(|| CustomType::new(category, name));
             if *there.name == *name {
@@ -108,7 +110,7 @@ impl Schema {
             return Err(taken(name));
         }
         let slot = slot_of(id);
-        let there = self.custom[slot].get_or_init(|| CustomType::new(category, name));
+        let there = self.slots()[slot].get_or_init(|| CustomType::new(category, name));
         if *there.category != *category || *there.name != *name {
             return Err(refused(name, "its id belongs to another type"));
         }
@@ -133,8 +135,10 @@ impl Schema {
 
     /// The custom types, by id.
     pub fn custom_types(&self) -> impl Iterator<Item = (TypeId, &CustomType)> {
-        let used = &self.custom[..self.used.load(Ordering::Acquire)];
-        used.iter()
+        let used = self.used.load(Ordering::Acquire);
+        let slots = self.custom.get().into_iter().flatten();
+        slots
+            .take(used)
             .enumerate()
             .filter_map(|(slot, place)| Some((id_of(slot), place.get()?)))
     }
@@ -165,8 +169,15 @@ impl Schema {
                 prefix: info.prefix,
             });
         }
-        let custom = id.is_custom().then(|| self.custom[slot_of(id)].get())??;
+        let custom = id
+            .is_custom()
+            .then(|| self.custom.get()?[slot_of(id)].get())??;
         Some(of_custom(id, custom))
+    }
+
+    fn slots(&self) -> &[OnceLock<CustomType>] {
+        self.custom
+            .get_or_init(|| (0..SLOTS).map(|_| OnceLock::new()).collect())
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<TypeRef<'_>> {
