@@ -16,6 +16,7 @@ mod encode;
 pub mod entry;
 mod error;
 mod id;
+mod mapped;
 mod names;
 mod plain;
 mod resolve;

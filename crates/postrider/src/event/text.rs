@@ -1,6 +1,7 @@
 //! The bounded buffer that an event is written into.
 
 use super::catalogue::Key;
+use super::mapped::Mapped;
 use super::plain::{self, SLACK};
 use super::{MAX_TEXT, SEPARATOR};
 
@@ -15,18 +16,15 @@ pub(super) struct Full;
 /// A buffer of [`MAX_TEXT`] bytes, allocated once.
 #[derive(Debug)]
 pub(super) struct Text {
-    bytes: Box<[u8; CAPACITY]>,
+    bytes: Mapped<CAPACITY>,
     /// At most `MAX_TEXT`.
     len: usize,
 }
 
 impl Text {
     pub(super) fn new() -> Text {
-        let bytes = vec![0; CAPACITY].into_boxed_slice();
-        Text {
-            bytes: bytes.try_into().expect("the length is right"),
-            len: 0,
-        }
+        let bytes = Mapped::new();
+        Text { bytes, len: 0 }
     }
 
     pub(super) fn clear(&mut self) {
