@@ -165,8 +165,11 @@ impl Current {
         let dir = place.open()?;
         let boot = boot_id();
         for _ in 0..FILE_TRIES {
-            let mut newest = None;
-            dir.each(|id| newest = newest.max(Some(id)))?;
+            let (mut newest, mut files) = (None, 0);
+            dir.each(|id| {
+                newest = newest.max(Some(id));
+                files += 1;
+            })?;
             let mut max_bytes = DEFAULT_MAX_BYTES;
             if let Some(id) = newest {
                 match dir.open(id, For::Appending) {
@@ -176,7 +179,13 @@ impl Current {
                         dir.set_sealed(id)?;
                     }
                     Ok(Some(file)) if file.is_sealed()? => max_bytes = file.header.max_bytes,
-                    Ok(Some(file)) => return Current::of(dir, file),
+                    Ok(Some(file)) => {
+                        let others = match files {
+                            1 => 0,
+                            _ => dir.bytes_without(file.header.id)?,
+                        };
+                        return Ok(Current::of(dir, file, others));
+                    }
                     // Not one of ours, or a later version's: it is left alone, and we go on behind it.
                     Err(Problem::Refused { .. } | Problem::NewerVersion { .. }) => {}
                     Err(problem) => return Err(problem),
@@ -187,15 +196,14 @@ impl Current {
         Err(Problem::os("finding a file to append to")(Errno::AGAIN))
     }
 
-    fn of(dir: Dir, file: InboxFile) -> Result<Current, Problem> {
-        let others = dir.bytes_without(file.header.id)?;
-        Ok(Current {
+    fn of(dir: Dir, file: InboxFile, others: u64) -> Current {
+        Current {
             dir,
             file,
             others,
             dirty: false,
             named: false,
-        })
+        }
     }
 
     fn append(&mut self, entry: &Entry, text: &[u8]) -> Result<Tried, Problem> {
