@@ -11,7 +11,8 @@ use postrider::event::types;
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
 use postrider_bench::figures::{machine, median};
-use postrider_bench::sink::{Sink, prepared_body};
+use postrider_bench::prepared::prepared_body;
+use postrider_bench::sink::{How, Sink};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -67,7 +68,7 @@ fn main() {
 
 fn measure(dir: &Path, level: Level, threads: usize, seconds: f64) -> f64 {
     let dir = tempfile::tempdir_in(dir).expect("a directory");
-    let sink = Sink::start(false).expect("a sink");
+    let sink = Sink::start(How::default()).expect("a sink");
     let engine = [
         ("http.allow_target", "127.0.0.0/8"),
         ("batch.max_events", "1000"),

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use postrider::http::{Body, Client, Config, HeaderLines, Method, Policy, Request, Slice, Target};
 use postrider::time::{Clock, SystemClock};
 use postrider_bench::figures::{cpu_time, machine, median};
-use postrider_bench::sink::{Sink, post_prepared};
+use postrider_bench::prepared::{connect, post_prepared};
+use postrider_bench::sink::{How, Sink};
 
 /// Events of one POST, and bytes of an event.
 const EVENTS: usize = 1000;
@@ -63,14 +64,15 @@ fn body(memory: &Arc<Vec<u8>>, slices: usize) -> Body {
 }
 
 fn plain(body: &[u8], posts: u64) -> Run {
-    let sink = Sink::start(false).expect("a sink");
+    let sink = Sink::start(How::default()).expect("a sink");
     timed(posts, || {
-        post_prepared(sink.addr, body, posts).expect("the sink answers")
+        post_prepared(connect(sink.addr).expect("it listens"), body, posts)
+            .expect("the sink answers")
     })
 }
 
 fn client(body: &Body, posts: u64) -> Run {
-    let sink = Sink::start(false).expect("a sink");
+    let sink = Sink::start(How::default()).expect("a sink");
     let policy = Policy {
         allow: vec!["127.0.0.0/8".parse().expect("a range")],
     };

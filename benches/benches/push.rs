@@ -8,14 +8,14 @@ use postrider::event::types;
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
 use postrider_bench::figures::{machine, percentile};
-use postrider_bench::sink::Sink;
+use postrider_bench::sink::{How, Sink};
 use std::time::{Duration, Instant};
 
 fn main() {
     let test = std::env::args().any(|arg| arg == "--test");
     let pushes = if test { 1000 } else { 500_000 };
     println!("{}", machine());
-    let sink = Sink::start(false).expect("a sink");
+    let sink = Sink::start(How::default()).expect("a sink");
     let engine = Engine::builder()
         .memory()
         .set("http.allow_target", "127.0.0.0/8")

@@ -3,4 +3,7 @@
 
 pub mod event;
 pub mod figures;
+pub mod prepared;
+pub mod process;
 pub mod sink;
+pub mod tls;

@@ -1,9 +1,7 @@
-//! The receiver and the yardstick: one reads POSTs and throws the bodies away, the other sends
-//! prepared bytes to it over one connection. Both are as cheap as sockets allow, so what they do
-//! together is the limit of this machine.
+//! The receiver: reads POSTs, throws the bodies away, and answers 200. As cheap as sockets allow, so that
+//! what it does together with the [yardstick](crate::prepared) is the limit of this machine.
 
-use crate::event;
-use postrider::event::{Encoder, Schema, types};
+use crate::tls;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -16,8 +14,17 @@ pub struct Received {
     pub posts: AtomicU64,
     /// Bytes of bodies.
     pub bytes: AtomicU64,
-    /// Events: separators between events, plus one a POST with any.
+    /// Events: lines of the bodies; 0 unless it was asked to count them.
     pub events: AtomicU64,
+}
+
+/// How a sink receives.
+#[derive(Clone, Default)]
+pub struct How {
+    /// Count the lines of the bodies, which costs time; else only POSTs and bytes are counted.
+    pub count_events: bool,
+    /// Speak TLS.
+    pub tls: Option<tls::Server>,
 }
 
 /// A receiver on 127.0.0.1 until dropped: one thread a connection, a 200 to everything.
@@ -30,9 +37,8 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Starts it. `count_events`: look for the separators in the bodies, which costs time; else
-    /// only POSTs and bytes are counted.
-    pub fn start(count_events: bool) -> io::Result<Sink> {
+    /// Starts it.
+    pub fn start(how: How) -> io::Result<Sink> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let addr = listener.local_addr()?;
         let received = Arc::new(Received::default());
@@ -43,9 +49,15 @@ impl Sink {
                 if stopping.load(Ordering::Acquire) {
                     return;
                 }
-                let counts = counts.clone();
+                let (counts, how) = (counts.clone(), how.clone());
                 if let Ok(stream) = stream {
-                    std::thread::spawn(move || drain(stream, &counts, count_events));
+                    std::thread::spawn(move || {
+                        let _ = stream.set_nodelay(true);
+                        let _ = match &how.tls {
+                            None => drain(stream, &counts, how.count_events),
+                            Some(tls) => drain(tls.accept(stream), &counts, how.count_events),
+                        };
+                    });
                 }
             }
         });
@@ -64,112 +76,71 @@ impl Drop for Sink {
     }
 }
 
-fn drain(mut stream: TcpStream, counts: &Received, count_events: bool) {
-    let _ = stream.set_nodelay(true);
+/// Serves one connection to its end.
+fn drain(mut stream: impl Read + Write, counts: &Received, count_events: bool) -> io::Result<()> {
     let mut buffer = vec![0u8; 256 * 1024];
     let mut have = 0;
-    'posts: loop {
+    loop {
         let head = loop {
             if let Some(end) = find(&buffer[..have], b"\r\n\r\n") {
                 break end + 4;
             }
-            match stream.read(&mut buffer[have..]) {
-                Ok(0) | Err(_) => return,
-                Ok(n) => have += n,
+            match stream.read(&mut buffer[have..])? {
+                0 => return Ok(()),
+                n => have += n,
             }
         };
-        let Some(length) = content_length(&buffer[..head]) else {
-            return;
+        let head_text = std::str::from_utf8(&buffer[..head]).map_err(io::Error::other)?;
+        let Some(length) = content_length(head_text) else {
+            return Err(io::Error::other("a POST without Content-Length"));
         };
-        let mut left = length;
-        let mut events = u64::from(length > 20);
-        let mut last = 0;
-        let mut at = head;
+        if wants_continue(head_text) {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let (mut left, mut lines, mut at) = (length, 0, head);
         loop {
             let n = (have - at).min(left);
             if count_events {
-                for &byte in &buffer[at..at + n] {
-                    events += u64::from(last == b',' && byte == b'\n');
-                    last = byte;
-                }
+                lines += buffer[at..at + n].iter().filter(|b| **b == b'\n').count() as u64;
             }
             left -= n;
             at += n;
             if left == 0 {
-                buffer.copy_within(at..have, 0);
-                have -= at;
-                counts.bytes.fetch_add(length as u64, Ordering::Relaxed);
-                counts.events.fetch_add(events, Ordering::Relaxed);
-                counts.posts.fetch_add(1, Ordering::Release);
-                if stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                    .is_err()
-                {
-                    return;
-                }
-                continue 'posts;
+                break;
             }
             at = 0;
-            match stream.read(&mut buffer) {
-                Ok(0) | Err(_) => return,
-                Ok(n) => have = n,
-            }
+            have = match stream.read(&mut buffer)? {
+                0 => return Ok(()),
+                n => n,
+            };
         }
+        buffer.copy_within(at..have, 0);
+        have -= at;
+        counts.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        // One separator less than events; a test POST has no event.
+        let events = lines + u64::from(count_events && length > 20);
+        counts.events.fetch_add(events, Ordering::Relaxed);
+        counts.posts.fetch_add(1, Ordering::Release);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
 }
 
-fn content_length(head: &[u8]) -> Option<usize> {
-    std::str::from_utf8(head).ok()?.lines().find_map(|line| {
+fn header<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse().ok())?
+        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
     })
 }
 
-/// A body as the engine would send it, of `events` events.
-pub fn prepared_body(events: u64) -> Vec<u8> {
-    let schema = Schema::new(false);
-    let mut encoder = Encoder::new();
-    let mut body = b"[".to_vec();
-    for _ in 0..events {
-        let encoded = encoder.typed(
-            &schema,
-            types::DELIVERY,
-            &event::fields(),
-            1_776_522_307_000,
-        );
-        let encoded = encoded.expect("the benchmark's event is valid");
-        body.extend_from_slice(encoded.text_and_separator());
-    }
-    body.truncate(body.len() - 2);
-    body.push(b']');
-    body
+fn content_length(head: &str) -> Option<usize> {
+    header(head, "content-length")?.parse().ok()
 }
 
-/// POSTs `body` to the sink `times` times over one connection, each after the answer to the last.
-pub fn post_prepared(addr: SocketAddr, body: &[u8], times: u64) -> io::Result<()> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_nodelay(true)?;
-    let head = format!(
-        "POST / HTTP/1.1\r\nHost: {addr}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let mut request = head.into_bytes();
-    request.extend_from_slice(body);
-    let mut answer = [0; 256];
-    for _ in 0..times {
-        stream.write_all(&request)?;
-        let mut have = 0;
-        while find(&answer[..have], b"\r\n\r\n").is_none() {
-            match stream.read(&mut answer[have..])? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => have += n,
-            }
-        }
-    }
-    Ok(())
+/// libcurl asks before it sends a large body (RFC 9110 §10.1.1).
+fn wants_continue(head: &str) -> bool {
+    header(head, "expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
 }

@@ -1,0 +1,60 @@
+//! The yardstick: the bytes that the engine would send, from a prepared buffer over one connection, each
+//! POST after the answer to the last. No sender over one connection is much faster.
+
+use crate::event;
+use crate::sink::find;
+use postrider::event::{Encoder, Schema, types};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// A body as the engine would send it, of `events` events.
+pub fn prepared_body(events: u64) -> Vec<u8> {
+    let mut body = b"[".to_vec();
+    body.extend_from_slice(&texts(events));
+    body.truncate(body.len() - 2);
+    body.push(b']');
+    body
+}
+
+/// The texts of `events` events, each with its separator.
+pub fn texts(events: u64) -> Vec<u8> {
+    let (schema, mut encoder) = (Schema::new(false), Encoder::new());
+    let fields = event::fields();
+    let mut texts = Vec::new();
+    for _ in 0..events {
+        let encoded = encoder.typed(&schema, types::DELIVERY, &fields, 1_776_522_307_000);
+        let encoded = encoded.expect("the benchmark's event is valid");
+        texts.extend_from_slice(encoded.text_and_separator());
+    }
+    texts
+}
+
+/// Connects as a sender that measures should.
+pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// POSTs `body` `times` times over `stream`.
+pub fn post_prepared(mut stream: impl Read + Write, body: &[u8], times: u64) -> io::Result<()> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut request = head.into_bytes();
+    request.extend_from_slice(body);
+    let mut answer = [0; 256];
+    for _ in 0..times {
+        stream.write_all(&request)?;
+        stream.flush()?;
+        let mut have = 0;
+        while find(&answer[..have], b"\r\n\r\n").is_none() {
+            match stream.read(&mut answer[have..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => have += n,
+            }
+        }
+    }
+    Ok(())
+}
