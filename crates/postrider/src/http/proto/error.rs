@@ -30,7 +30,7 @@ pub enum ProtocolError {
     /// Content-Length is not one number, or two that differ.
     #[error("the answer's Content-Length is malformed or given twice with different values")]
     ContentLength,
-    /// Transfer-Encoding on HTTP/1.0, an unknown coding, or chunked twice.
+    /// Transfer-Encoding on HTTP/1.0, an unknown coding, chunked twice, or an empty element behind the last.
     #[error("the answer's Transfer-Encoding is not one that HTTP/1.1 allows here")]
     TransferEncoding,
     /// A chunk size without digits, with more than 16, or with anything but hex digits.

@@ -24,7 +24,8 @@ pub enum Framing {
 /// 1. An answer to HEAD, 2xx to CONNECT, and 204 and 304: no body, whatever the headers say.
 /// 2. Transfer-Encoding:
 ///    a. on HTTP/1.0: refused (a proxy that does not know it has passed it on);
-///    b. a coding that is unknown, or chunked twice: refused;
+///    b. a coding that is unknown, chunked twice, or an empty element behind the last coding, which RFC 9110
+///       §5.6.1 passes over and other readers take for a last coding that is not chunked: refused;
 ///    c. chunked as the last coding: chunks. What other codings leave in them is not undone;
 ///    d. otherwise the body ends with the connection.
 ///
@@ -85,16 +86,19 @@ fn content_length(headers: &Headers) -> Result<Option<u64>, ProtocolError> {
 fn chunked_is_last(headers: &Headers) -> Result<bool, ProtocolError> {
     const KNOWN: [&str; 5] = ["gzip", "x-gzip", "deflate", "compress", "x-compress"];
     let (mut chunked, mut last) = (0, false);
-    let mut codings = 0;
-    for coding in headers.all("transfer-encoding").flat_map(tokens) {
-        codings += 1;
+    let mut ended = false;
+    for coding in headers.all("transfer-encoding").flat_map(elements) {
+        ended = !coding.is_empty();
+        if !ended {
+            continue;
+        }
         last = coding.eq_ignore_ascii_case("chunked");
         chunked += usize::from(last);
         if !last && !KNOWN.iter().any(|k| k.eq_ignore_ascii_case(coding)) {
             return Err(ProtocolError::TransferEncoding);
         }
     }
-    if codings == 0 || chunked > 1 {
+    if !ended || chunked > 1 {
         return Err(ProtocolError::TransferEncoding);
     }
     Ok(last)
@@ -117,7 +121,10 @@ fn connection_reuse(head: &Head) -> Reuse {
 
 /// The elements of a comma-separated list, empty ones left out (RFC 9110 §5.6.1.2).
 fn tokens(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',')
-        .map(|t| t.trim_matches([' ', '\t']))
-        .filter(|t| !t.is_empty())
+    elements(list).filter(|t| !t.is_empty())
+}
+
+/// The elements of a list, empty ones too.
+fn elements(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(|t| t.trim_matches([' ', '\t']))
 }

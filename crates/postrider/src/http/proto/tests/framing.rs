@@ -154,6 +154,21 @@ fn an_unknown_or_repeated_transfer_coding_is_refused() {
     }
 }
 
+/// Row 6.
+#[test]
+fn an_empty_element_behind_the_last_coding_is_refused() {
+    for coding in [
+        "gzip, chunked,",
+        "chunked ,\t",
+        "chunked\r\nTransfer-Encoding:",
+    ] {
+        refused(
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n0\r\n\r\n"),
+            ProtocolError::TransferEncoding,
+        );
+    }
+}
+
 /// Row 11.
 #[test]
 fn a_body_until_close_is_complete_only_after_a_clean_end() {
