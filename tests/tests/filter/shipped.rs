@@ -5,15 +5,21 @@ use postrider_tests::binary;
 use postrider_tests::cc::{built_dir, cargo, need_program, output, run, text};
 use postrider_tests::filters::{Host, Modules};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use tempfile::NamedTempFile;
 
 /// Each with a configuration that it takes, and the policy that it names.
 fn shipped() -> Vec<(&'static str, Value, OnFailure)> {
     vec![
         ("bounce-classify", json!({}), OnFailure::Open),
         ("coalesce-delays", json!({}), OnFailure::Open),
+        (
+            "enrich",
+            json!({ "user_agents": patterns() }),
+            OnFailure::Open,
+        ),
         (
             "redact",
             json!({ "fields": { "rcpt_to": "mask" } }),
@@ -26,6 +32,27 @@ fn shipped() -> Vec<(&'static str, Value, OnFailure)> {
             OnFailure::Open,
         ),
     ]
+}
+
+/// A file in the form of uap-core's.
+fn patterns() -> &'static Path {
+    static FILE: OnceLock<NamedTempFile> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let file = NamedTempFile::new().unwrap();
+        write_patterns(file.path(), "Firefox");
+        file
+    })
+    .path()
+}
+
+fn write_patterns(path: &Path, family: &str) {
+    let patterns = json!({
+        "user_agent_parsers": [{ "regex": "Firefox/", "family_replacement": family }],
+        "os_parsers": [],
+        "device_parsers": [],
+    });
+    // JSON is YAML.
+    std::fs::write(path, patterns.to_string()).unwrap();
 }
 
 /// Built once; read-only for others, as packages install it.
@@ -79,6 +106,24 @@ fn they_load_side_by_side_and_do_their_work_in_order() {
         .filter(|(fate, _)| *fate == Fate::Live)
         .count();
     assert!((8..56).contains(&live), "{live} of 64 sampled");
+}
+
+#[test]
+fn a_reload_makes_enrich_read_its_files_again() {
+    let file = NamedTempFile::new().unwrap();
+    write_patterns(file.path(), "Firefox");
+    let spec = spec("enrich", &json!({ "user_agents": file.path() }));
+    let host = Host::with(vec![spec.clone()]);
+    let family = || {
+        let (_, text) = host.one(r#"{"type":"open","user_agent":"Firefox/130"}"#);
+        let event: Value = serde_json::from_str(&text).unwrap();
+        event["msys"]["track_event"]["user_agent_parsed"]["agent_family"].clone()
+    };
+    assert_eq!(family(), "Firefox");
+    write_patterns(file.path(), "Ice Weasel");
+    assert_eq!(family(), "Firefox", "until it is told to");
+    host.filters.set(vec![spec], Some("enrich")).unwrap();
+    assert_eq!(family(), "Ice Weasel");
 }
 
 #[test]
