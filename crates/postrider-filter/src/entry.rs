@@ -68,9 +68,12 @@ unsafe extern "C" fn create<F: Filter>(
     filter: *mut *mut c_void,
     error: *mut abi::Buffer,
 ) -> Status {
-    let made = guarded(|| {
-        // SAFETY: the host gives its table, which stays good until `destroy`.
-        let host = unsafe { Host::new(host) }.ok_or_else(|| Error::new("no host"))?;
+    // SAFETY: the host gives its table, which stays good until `destroy`, or until this returns without an instance;
+    // either ends it.
+    let Some(host) = (unsafe { Host::new(host) }) else {
+        return abi::FAILED;
+    };
+    let made = guarded(&host, || {
         let config = match config.is_null() || length == 0 {
             true => &b"{}"[..],
             // SAFETY: the host's text is good for the call.
@@ -78,6 +81,7 @@ unsafe extern "C" fn create<F: Filter>(
         };
         let config = serde_json::from_slice(config)?;
         let filter = Some(F::create(&host, config)?);
+        let host = host.clone();
         Ok::<_, Error>(Box::new(Instance { filter, host }))
     });
     let refusal = match made {
@@ -89,6 +93,7 @@ unsafe extern "C" fn create<F: Filter>(
         Ok(Err(Error(text))) => text,
         Err(panic) => format!("panicked: {panic}"),
     };
+    host.end();
     // SAFETY: the host's buffer, with room for `size` bytes.
     unsafe {
         let length = refusal.len().min((*error).size);
@@ -106,7 +111,7 @@ unsafe extern "C" fn process<F: Filter>(filter: *mut c_void, batch: *mut abi::Ba
     };
     // SAFETY: the host's batch, which is good until this returns.
     let mut batch = unsafe { Batch::new(batch) };
-    match guarded(|| filter.process(&mut batch)) {
+    match guarded(&instance.host, || filter.process(&mut batch)) {
         Ok(Ok(())) => abi::OK,
         Ok(Err(error)) => {
             instance.host.log(Severity::Error, &error.0);
@@ -125,7 +130,9 @@ unsafe extern "C" fn process<F: Filter>(filter: *mut c_void, batch: *mut abi::Ba
 unsafe extern "C" fn destroy<F: Filter>(filter: *mut c_void) {
     // SAFETY: what `create` gave out, for the last time.
     let instance = unsafe { Box::from_raw(filter.cast::<Instance<F>>()) };
-    let _ = guarded(|| drop(instance));
+    let host = instance.host.clone();
+    let _ = guarded(&host, || drop(instance));
+    host.end();
 }
 
 thread_local! {
@@ -133,8 +140,8 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `body`; a panic in it is told by its text.
-fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+/// Runs `body`, which `host` has called; a panic in it is told by its text.
+fn guarded<T>(host: &Host, body: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let before = panic::take_hook();
@@ -145,9 +152,17 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     GUARDED.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    let result = panic::catch_unwind(AssertUnwindSafe(|| host.calls(body)));
+    let result = result.map_err(|payload| {
+        let text = told(&*payload);
+        // What was thrown may throw again when it goes; what comes of that never goes.
+        if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
+        text
+    });
     GUARDED.set(false);
-    result.map_err(|payload| told(&*payload))
+    result
 }
 
 fn told(payload: &(dyn Any + Send)) -> String {

@@ -1,8 +1,10 @@
 //! What the host offers an instance.
 
 use crate::{Error, abi};
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::ptr::NonNull;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The number of a field. Belongs to the instance that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,34 +26,79 @@ pub enum Severity {
 }
 
 /// What the host offers an instance: keep a clone where names must be resolved later.
+///
+/// Safe to keep anywhere and for ever: once the instance has ended, and for names also on a thread that the host is not
+/// calling, it answers as if there were nothing.
 #[derive(Clone, Debug)]
-pub struct Host(NonNull<abi::Host>);
+pub struct Host(Arc<Table>);
 
-// SAFETY: an instance, and what it keeps, is used by one thread at a time; `log` takes any.
-unsafe impl Send for Host {}
+/// The host's table for as long as it is there. Whoever uses it holds the lock, so it does not go meanwhile.
+#[derive(Debug)]
+struct Table(RwLock<Option<NonNull<abi::Host>>>);
+
+// SAFETY: the pointer is used under the lock and gone from it before the table goes; of the table's functions any thread
+// may call `log`, and `named` keeps the others to the thread that the host is calling.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+thread_local! {
+    /// The host that is calling this thread.
+    static CALLER: Cell<*const Table> = const { Cell::new(std::ptr::null()) };
+}
 
 impl Host {
     /// # Safety
-    /// `raw` is NULL or what the host gave `create`; nothing of this is used after `destroy`.
+    /// `raw` is NULL or what the host gave `create`; [`end`](Self::end) is called before it is no longer good.
     pub(crate) unsafe fn new(raw: *const abi::Host) -> Option<Host> {
-        NonNull::new(raw.cast_mut()).map(Host)
+        let raw = NonNull::new(raw.cast_mut())?;
+        Some(Host(Arc::new(Table(RwLock::new(Some(raw))))))
     }
 
-    fn table(&self) -> &abi::Host {
-        // SAFETY: the table is good until `destroy`, after which nothing of the instance is used.
-        unsafe { self.0.as_ref() }
+    /// The table is there no more, whoever has a clone of this.
+    pub(crate) fn end(&self) {
+        *self.0.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Runs what the host has called.
+    pub(crate) fn calls<T>(&self, body: impl FnOnce() -> T) -> T {
+        struct Back(*const Table);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                CALLER.set(self.0);
+            }
+        }
+        let _back = Back(CALLER.replace(Arc::as_ptr(&self.0)));
+        body()
+    }
+
+    fn with<T>(&self, call: impl FnOnce(*const abi::Host, &abi::Host) -> T) -> Option<T> {
+        let raw = self.0.0.read().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: it is there as long as the lock is held.
+        raw.map(|raw| call(raw.as_ptr(), unsafe { raw.as_ref() }))
+    }
+
+    /// As `with`, on the thread that the host is calling and no other.
+    fn named<T>(&self, call: impl FnOnce(*const abi::Host, &abi::Host) -> T) -> Option<T> {
+        match CALLER.get() == Arc::as_ptr(&self.0) {
+            true => self.with(call),
+            false => None,
+        }
     }
 
     /// The number of a field.
     ///
     /// # Errors
-    /// The name is empty or longer than 128 bytes, or the instance asked for too many.
+    /// The name is empty or longer than 128 bytes, the instance asked for too many, or this is not a call of the host's.
     pub fn field(&self, name: &str) -> Result<Field, Error> {
         let (text, length) = raw(name);
         // SAFETY: the table's function, with text that is good for the call.
-        match unsafe { (self.table().field)(self.0.as_ptr(), text, length) } {
-            0 => Err(Error::new(format!("no field can be named `{name}`"))),
-            number => Ok(Field(number)),
+        match self.named(|raw, table| unsafe { (table.field)(raw, text, length) }) {
+            Some(0) => Err(Error::new(format!("no field can be named `{name}`"))),
+            Some(number) => Ok(Field(number)),
+            None => Err(Error::new(format!(
+                "field `{name}` asked for outside of a call of the host's"
+            ))),
         }
     }
 
@@ -59,7 +106,7 @@ impl Host {
     pub fn event_type(&self, name: &str) -> Option<Type> {
         let (text, length) = raw(name);
         // SAFETY: as above.
-        match unsafe { (self.table().r#type)(self.0.as_ptr(), text, length) } {
+        match self.named(|raw, table| unsafe { (table.r#type)(raw, text, length) })? {
             0 => None,
             number => Some(Type(number)),
         }
@@ -68,14 +115,14 @@ impl Host {
     /// The name of an event type.
     pub fn type_name(&self, ty: Type) -> Option<&'static str> {
         // SAFETY: as above; the answer is NULL or a C string that stays.
-        let name = unsafe {
-            let name = (self.table().type_name)(self.0.as_ptr(), ty.0);
+        let name = self.named(|raw, table| unsafe {
+            let name = (table.type_name)(raw, ty.0);
             (!name.is_null()).then(|| CStr::from_ptr(name))
-        };
-        name?.to_str().ok()
+        });
+        name??.to_str().ok()
     }
 
-    /// One line for the operator.
+    /// One line for the operator, from any thread.
     pub fn log(&self, severity: Severity, line: &str) {
         let severity = match severity {
             Severity::Error => abi::LOG_ERROR,
@@ -84,7 +131,7 @@ impl Host {
         };
         let (text, length) = raw(line);
         // SAFETY: as above.
-        unsafe { (self.table().log)(self.0.as_ptr(), severity, text, length) }
+        self.with(|raw, table| unsafe { (table.log)(raw, severity, text, length) });
     }
 }
 
