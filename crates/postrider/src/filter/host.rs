@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Fields outside the catalogue are numbered from here.
-const FIRST_NAMED: u32 = 0x1_0000;
+pub(super) const FIRST_NAMED: u32 = 0x1_0000;
 /// The most of them.
 const MAX_NAMED: usize = 4096;
 /// The longest name, in bytes.

@@ -1,38 +1,66 @@
-//! Where an event's fields are in its text: found once, when a filter first asks for one.
+//! Where an event's fields are in its text: found once, in one pass, when a filter first asks for one.
 //!
 //! The text is what the encoder writes, on one line and without white space:
 //! `{"msys":{"<category>":{"type":"<type>","<name>":<value>,…}}}`. It may come from another process
 //! by way of the inbox, so nothing is taken on trust: what does not look so is not an event.
+//!
+//! The pass notes where names and values begin and end, and no more: what a name means is found out by comparing
+//! it, length first, with the one that is asked for, which is cheaper than to look up all of them.
 
-use crate::event::{Catalogue, MAX_FIELDS};
+use crate::event::MAX_FIELDS;
 use std::ops::Range;
 
 /// Fields of an event at most: those given, and what the encoder adds (`type`, `event_id`, `timestamp`).
 pub(super) const MOST: usize = MAX_FIELDS + 3;
 
-/// One field of an event.
+/// One field of an event: `"name":value`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
-    /// Its number in the catalogue; 0 where it is not there.
-    pub(super) id: u16,
-    name: (u32, u32),
-    value: (u32, u32),
+    /// Where the name begins, behind its quote.
+    name: u32,
+    name_end: u32,
+    /// Where the value ends. It begins two bytes behind the name.
+    end: u32,
+    name_escaped: bool,
+    /// The value is a string with a backslash in it, or holds one.
+    escaped: bool,
 }
 
 impl Member {
     /// The name as it stands between its quotes.
     pub(super) fn name<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.name.0 as usize..self.name.1 as usize]
+        &text[self.name as usize..self.name_end as usize]
     }
 
     /// The value as it stands.
     pub(super) fn value<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.value.0 as usize..self.value.1 as usize]
+        &text[self.name_end as usize + 2..self.end as usize]
+    }
+
+    /// Whether there is a backslash in the value.
+    pub(super) fn is_escaped(&self) -> bool {
+        self.escaped
     }
 
     /// From the comma before its name to the end of its value.
     pub(super) fn whole<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.name.0 as usize - 2..self.value.1 as usize]
+        &text[self.name as usize - 2..self.end as usize]
+    }
+
+    /// Whether this is the field of that name.
+    #[inline]
+    pub(super) fn is(&self, text: &[u8], name: &str) -> bool {
+        if self.name_escaped {
+            return self.means(text, name);
+        }
+        let same_length = (self.name_end - self.name) as usize == name.len();
+        same_length && self.name(text) == name.as_bytes()
+    }
+
+    #[cold]
+    fn means(&self, text: &[u8], name: &str) -> bool {
+        let quoted = &text[self.name as usize - 1..=self.name_end as usize];
+        serde_json::from_slice::<String>(quoted).is_ok_and(|decoded| decoded == name)
     }
 }
 
@@ -40,10 +68,7 @@ impl Member {
 pub(super) fn envelope<'a>(text: &'a [u8], members: &[Member]) -> Option<(&'a [u8], &'a [u8])> {
     let (first, last) = (members.first()?, members.last()?);
     // `type` is always the first member; it belongs to the envelope.
-    Some((
-        &text[..first.value.1 as usize],
-        &text[last.value.1 as usize..],
-    ))
+    Some((&text[..first.end as usize], &text[last.end as usize..]))
 }
 
 /// Appends the members of the event's object, `type` first, to `out`, and says which those are. `None`, and nothing
@@ -61,21 +86,22 @@ pub(super) fn find(text: &[u8], out: &mut Vec<Member>) -> Option<Range<usize>> {
 
 fn walk(text: &[u8], out: &mut Vec<Member>) -> Option<()> {
     let rest = text.strip_prefix(b"{\"msys\":{\"")?;
-    let category = string_end(text, text.len() - rest.len())?;
-    let mut at = category + 1;
-    at = expect(text, at, b":{")?;
+    let (category, _) = string_end(text, text.len() - rest.len())?;
+    let mut at = expect(text, category + 1, b":{")?;
     if !text[at..].starts_with(b"\"type\":\"") {
         return None;
     }
     for _ in 0..MOST {
-        at = expect(text, at, b"\"")?;
-        let name = (at, string_end(text, at)?);
-        let value = expect(text, name.1, b"\":")?;
-        let end = value_end(text, value)?;
+        let name = expect(text, at, b"\"")?;
+        let (name_end, name_escaped) = string_end(text, name)?;
+        let value = expect(text, name_end, b"\":")?;
+        let (end, escaped) = value_end(text, value)?;
         out.push(Member {
-            id: number(&text[name.0..name.1]),
-            name: (name.0 as u32, name.1 as u32),
-            value: (value as u32, end as u32),
+            name: name as u32,
+            name_end: name_end as u32,
+            end: end as u32,
+            name_escaped,
+            escaped,
         });
         match text.get(end)? {
             b',' => at = end + 1,
@@ -86,52 +112,81 @@ fn walk(text: &[u8], out: &mut Vec<Member>) -> Option<()> {
     None
 }
 
-fn number(name: &[u8]) -> u16 {
-    let name = str::from_utf8(name).ok();
-    name.and_then(Catalogue::field_by_name)
-        .map_or(0, |info| info.id.0)
-}
-
 fn expect(text: &[u8], at: usize, what: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(what).then_some(at + what.len())
 }
 
-/// Where the string whose inside starts at `at` has its closing quote.
-fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
+/// Where the string whose inside starts at `at` has its closing quote, and whether there is a backslash before that.
+///
+/// Eight bytes at a time at first: most strings are shorter than what it takes to start a vector search.
+#[inline]
+fn string_end(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of every byte that is 0; above the first of them also of others, which does not matter here.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    for _ in 0..4 {
+        let Some(word) = text.get(at..)?.first_chunk() else {
+            break;
+        };
+        let word = u64::from_le_bytes(*word);
+        let found =
+            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            at += found.trailing_zeros() as usize / 8;
+            if text[at] == b'"' {
+                return Some((at, false));
+            }
+            break;
+        }
+        at += 8;
+    }
+    string_end_far(text, at)
+}
+
+/// The same for what is longer or has a backslash.
+#[inline(never)]
+fn string_end_far(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut escaped = false;
     loop {
         at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        match text[at] {
-            b'"' => return Some(at),
-            _ => at += 2,
+        if text[at] == b'"' {
+            return Some((at, escaped));
         }
+        escaped = true;
+        at += 2;
     }
 }
 
-/// The end of the value that starts at `at`.
-fn value_end(text: &[u8], at: usize) -> Option<usize> {
+/// The end of the value that starts at `at`, and whether there is a backslash in it.
+fn value_end(text: &[u8], at: usize) -> Option<(usize, bool)> {
     match text.get(at)? {
-        b'"' => Some(string_end(text, at + 1)? + 1),
+        b'"' => string_end(text, at + 1).map(|(end, escaped)| (end + 1, escaped)),
         b'{' | b'[' => container_end(text, at),
         _ => {
             let plain = |b: &u8| !matches!(b, b',' | b'}' | b']');
             let len = text[at..].iter().take_while(|b| plain(b)).count();
-            (len > 0).then_some(at + len)
+            (len > 0).then_some((at + len, false))
         }
     }
 }
 
-fn container_end(text: &[u8], mut at: usize) -> Option<usize> {
+fn container_end(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut depth = 0_usize;
+    let mut escaped = false;
     loop {
         match text.get(at)? {
-            b'"' => at = string_end(text, at + 1)?,
+            b'"' => {
+                let (end, with_escapes) = string_end(text, at + 1)?;
+                escaped |= with_escapes;
+                at = end;
+            }
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth -= 1,
             _ => {}
         }
         at += 1;
         if depth == 0 {
-            return Some(at);
+            return Some((at, escaped));
         }
     }
 }
@@ -163,8 +218,41 @@ mod tests {
         ];
         let expected = expected.map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(found, expected);
-        assert_eq!(members[4].id, 0);
-        assert_eq!(members[1].id, crate::event::fields::RCPT_TO.0);
+        let escaped: Vec<bool> = members.iter().map(Member::is_escaped).collect();
+        assert_eq!(escaped, [false, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn a_name_is_what_it_means() {
+        let text = br#"{"msys":{"message_event":{"type":"delivery","x_\u0061":1,"x_ab":2}}}"#;
+        let mut members = Vec::new();
+        find(text, &mut members).unwrap();
+        let which = |name| members.iter().position(|m| m.is(text, name));
+        assert_eq!(which("type"), Some(0));
+        assert_eq!(which("x_a"), Some(1));
+        assert_eq!(which("x_ab"), Some(2));
+        assert_eq!(which(r"x_\u0061"), None);
+        assert_eq!(which("x_"), None);
+    }
+
+    /// Quotes and backslashes at every distance, by the plainest search there is.
+    #[test]
+    fn the_end_of_a_string_is_found_wherever_it_is() {
+        for len in 0..80 {
+            for at in 0..=len {
+                for end in ["\"", "\\\"\"", "\\\\\""] {
+                    let mut text = vec![b'a'; len];
+                    text.splice(at..at, end.bytes());
+                    let expected = at + end.len() - 1;
+                    assert_eq!(string_end(&text, 0), Some((expected, end.len() > 1)));
+                }
+            }
+            assert_eq!(string_end(&vec![b'\xa2'; len], 0), None);
+            assert_eq!(
+                string_end(&[vec![b'a'; len], b"\\".to_vec()].concat(), 0),
+                None
+            );
+        }
     }
 
     /// Every event with one byte changed, and every beginning of one: an answer, never a panic.

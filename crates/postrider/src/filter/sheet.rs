@@ -1,9 +1,12 @@
 //! What a filter asked for in one call, noted and checked at once, applied later.
 
 use super::batch::Batch;
-use super::host::{HostSide, Key};
+use super::host::{FIRST_NAMED, HostSide, Key};
 use super::members::{self, Member};
-use crate::event::{Encoder, Entry, EventError, Field, FieldName, MAX_TEXT, TypeId, Value, fields};
+use crate::event::{
+    Catalogue, Encoder, Entry, EventError, Field, FieldId, FieldName, MAX_TEXT, TypeId, Value,
+    fields,
+};
 use crate::time::UnixMillis;
 use postrider_filter::abi::{self, Status};
 use std::ops::Range;
@@ -41,6 +44,27 @@ impl Edit {
     }
 }
 
+/// The names of fields by their numbers, without asking the host each time.
+#[derive(Debug, Default)]
+struct Names(Vec<Arc<str>>);
+
+impl Names {
+    fn of(&mut self, field: u32, host: &HostSide) -> Option<&str> {
+        if let Ok(id) = u16::try_from(field) {
+            return Catalogue::field(FieldId(id)).map(|info| info.name);
+        }
+        let at = (field - FIRST_NAMED) as usize;
+        while self.0.len() <= at {
+            let next = FIRST_NAMED + self.0.len() as u32;
+            match host.key(next)? {
+                Key::Named(name) => self.0.push(name),
+                Key::Known(_) => return None,
+            }
+        }
+        self.0.get(at).map(|name| &**name)
+    }
+}
+
 /// One event in the filter's hands.
 #[derive(Debug, Default)]
 struct Work {
@@ -57,6 +81,7 @@ pub(super) struct Sheet {
     pub(super) views: Vec<abi::Event>,
     works: Vec<Work>,
     members: Vec<Member>,
+    names: Names,
     /// Texts that had to be unescaped; borrowed by the filter until the call ends.
     unescaped: Vec<Box<str>>,
     emitted: Vec<(Entry, Box<[u8]>)>,
@@ -88,6 +113,7 @@ impl Sheet {
             views: Vec::new(),
             works: Vec::new(),
             members: Vec::new(),
+            names: Names::default(),
             unescaped: Vec::new(),
             emitted: Vec::new(),
             refused_emit: None,
@@ -163,22 +189,21 @@ impl Sheet {
         let work = &self.works[index as usize];
         if let Some(edit) = work.edits.iter().rev().find(|edit| edit.field == field) {
             return match edit.value() {
-                Some(value) => read(value, &mut self.unescaped).map(Some),
+                Some(value) => {
+                    let escaped = memchr::memchr(b'\\', value).is_some();
+                    read(value, escaped, &mut self.unescaped).map(Some)
+                }
                 None => Ok(None),
             };
         }
         let text = text_of(&self.views[index as usize]);
         let members = &self.members[work.members.clone().unwrap_or_default()];
-        let found = match u16::try_from(field) {
-            Ok(0) => return Err(abi::E_FIELD),
-            Ok(id) => members.iter().find(|m| m.id == id),
-            Err(_) => {
-                let key = self.host.key(field).ok_or(abi::E_FIELD)?;
-                find_named(members, text, &key)
+        let name = self.names.of(field, &self.host).ok_or(abi::E_FIELD)?;
+        match members.iter().find(|member| member.is(text, name)) {
+            Some(member) => {
+                let escaped = member.is_escaped();
+                read(member.value(text), escaped, &mut self.unescaped).map(Some)
             }
-        };
-        match found {
-            Some(member) => read(member.value(text), &mut self.unescaped).map(Some),
             None => Ok(None),
         }
     }
@@ -371,15 +396,8 @@ fn text_of<'a>(view: &abi::Event) -> &'a [u8] {
 /// Whether a member is the field `key`.
 fn is(member: &Member, text: &[u8], key: &Key) -> bool {
     match key {
-        Key::Known(id) => member.id == id.0,
-        Key::Named(name) if member.id == 0 => {
-            let raw = member.name(text);
-            raw == name.as_bytes()
-                || (raw.contains(&b'\\')
-                    && serde_json::from_slice::<String>(&[b"\"", raw, b"\""].concat())
-                        .is_ok_and(|decoded| decoded == **name))
-        }
-        Key::Named(_) => false,
+        Key::Known(id) => Catalogue::field(*id).is_some_and(|info| member.is(text, info.name)),
+        Key::Named(name) => member.is(text, name),
     }
 }
 
@@ -440,7 +458,7 @@ fn render(text: &[u8], members: &[Member], edits: &[Edit], out: &mut Vec<u8>) {
 }
 
 /// A JSON value as the filter gets it.
-fn read(json: &[u8], unescaped: &mut Vec<Box<str>>) -> Result<abi::Value, Status> {
+fn read(json: &[u8], escaped: bool, unescaped: &mut Vec<Box<str>>) -> Result<abi::Value, Status> {
     let of_text = |text: &[u8], kind| abi::Value {
         r#as: abi::As {
             text: text.as_ptr().cast(),
@@ -454,9 +472,7 @@ fn read(json: &[u8], unescaped: &mut Vec<Box<str>>) -> Result<abi::Value, Status
         length: 0,
     };
     Ok(match json.first().ok_or(abi::E_EVENT)? {
-        b'"' if memchr::memchr(b'\\', json).is_none() => {
-            of_text(&json[1..json.len() - 1], abi::STRING)
-        }
+        b'"' if !escaped => of_text(&json[1..json.len() - 1], abi::STRING),
         b'"' => {
             let text: Box<str> = serde_json::from_slice(json).map_err(|_| abi::E_EVENT)?;
             let value = of_text(text.as_bytes(), abi::STRING);
