@@ -23,9 +23,9 @@ use serde::Deserialize;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::fmt::Write;
 use std::path::PathBuf;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
 /// The shortest key, in bytes.
 const MIN_KEY: usize = 16;
 /// Fields without which an event is no event.
@@ -104,7 +104,10 @@ impl Filter for Redact {
             };
             match (action, value) {
                 (Action::Drop, _) => event.remove(field)?,
-                (Action::Hash, value) => event.set(field, &*self.hash(value)?)?,
+                (Action::Hash, value) => {
+                    let sum = self.hash(value)?;
+                    event.set(field, str::from_utf8(&sum)?)?;
+                }
                 (_, Value::Json(json)) => {
                     event.set(
                         field,
@@ -127,7 +130,8 @@ impl Filter for Redact {
 }
 
 impl Redact {
-    fn hash(&self, value: Value<'_>) -> Result<String, Error> {
+    /// In hexadecimal.
+    fn hash(&self, value: Value<'_>) -> Result<[u8; 32], Error> {
         let mac = self.mac.as_ref().ok_or_else(|| Error::new("no key"))?;
         let mut mac = mac.clone();
         match value {
@@ -137,9 +141,10 @@ impl Redact {
             Value::Bool(truth) => mac.update(truth.to_string().as_bytes()),
         }
         let sum = mac.finalize().into_bytes();
-        let mut text = String::with_capacity(32);
-        for byte in &sum[..16] {
-            write!(text, "{byte:02x}")?;
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(sum) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
         }
         Ok(text)
     }

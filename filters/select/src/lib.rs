@@ -17,6 +17,9 @@
 //! An event for which the expression has no truth value (a comparison of text and number, `int('x')`, a member of `null`) fails: it goes on, unless the
 //! operator sets another policy.
 
+use cel::common::types::{CelBool, CelDouble, CelInt, CelNull, CelString};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
 use cel::{Context, Env, Program};
 use postrider_filter::{Error, Event, Field, Filter, Host, Value, export};
 use serde::Deserialize;
@@ -91,10 +94,12 @@ impl Filter for Select {
 
 impl Select {
     fn says(&self, event: &Event<'_>) -> Result<bool, Error> {
+        let fields = Fields {
+            names: &self.fields,
+            values: self.fields.iter().map(|(_, f)| event.get(*f)).collect(),
+        };
         let mut context = Context::with_env(self.env.clone());
-        for (name, field) in &self.fields {
-            context.add_variable_from_value(name.as_str(), read(event.get(*field))?);
-        }
+        context.set_variable_resolver(&fields);
         match self.program.execute(&context) {
             Ok(cel::Value::Bool(truth)) => Ok(truth),
             Ok(other) => Err(Error::new(format!(
@@ -106,18 +111,30 @@ impl Select {
     }
 }
 
-fn read(value: Option<Value<'_>>) -> Result<cel::Value, Error> {
-    Ok(match value {
-        None => cel::Value::Null,
-        Some(Value::Str(text)) => text.into(),
-        Some(Value::Int(n)) => cel::Value::Int(n),
-        Some(Value::Double(n)) => cel::Value::Float(n),
-        Some(Value::Bool(truth)) => cel::Value::Bool(truth),
-        Some(Value::Json(json)) => {
-            let value: serde_json::Value = serde_json::from_str(json)?;
-            cel::to_value(value).map_err(|e| Error::new(e.to_string()))?
-        }
-    })
+/// The fields of one event as the variables of the expression: texts stay where they are, and an object is looked into
+/// only if the expression comes to it.
+struct Fields<'e> {
+    names: &'e [(String, Field)],
+    /// In the same order.
+    values: Vec<Option<Value<'e>>>,
+}
+
+impl VariableResolver for Fields<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let at = self.names.iter().position(|(name, _)| name == variable)?;
+        Some(match *self.values.get(at)? {
+            None => CowVal::owned(CelNull),
+            Some(Value::Str(text)) => CowVal::owned(CelString::from(text)),
+            Some(Value::Int(n)) => CowVal::owned(CelInt::from(n)),
+            Some(Value::Double(n)) => CowVal::owned(CelDouble::from(n)),
+            Some(Value::Bool(truth)) => CowVal::owned(CelBool::from(truth)),
+            Some(Value::Json(json)) => {
+                let value: serde_json::Value = serde_json::from_str(json).ok()?;
+                let value: Box<dyn Val> = cel::to_value(value).ok()?.try_into().ok()?;
+                CowVal::Owned(value)
+            }
+        })
+    }
 }
 
 export!(Select);
@@ -158,6 +175,11 @@ mod tests {
             ("'vip' in rcpt_tags", true),
             ("rcpt_meta.tenant == 'blue'", true),
             ("subject == null", true),
+            (
+                "rcpt_tags.exists(tag, tag == 'vip' && campaign_id == 'spring')",
+                true,
+            ),
+            ("rcpt_meta.tenant == campaign_id", false),
             ("subject != null && subject.startsWith('x')", false),
         ] {
             assert_eq!(says(pass), Some(passes), "{pass}");
