@@ -25,7 +25,7 @@ pub enum Framing {
 /// 2. Transfer-Encoding:
 ///    a. on HTTP/1.0: refused (a proxy that does not know it has passed it on);
 ///    b. a coding that is unknown, chunked twice, or an empty element behind the last coding, which RFC 9110
-///       §5.6.1 passes over and other readers take for a last coding that is not chunked: refused;
+///    §5.6.1 passes over and other readers take for a last coding that is not chunked: refused;
 ///    c. chunked as the last coding: chunks. What other codings leave in them is not undone;
 ///    d. otherwise the body ends with the connection.
 ///
