@@ -9,12 +9,13 @@
 use postrider::engine::{Engine, Level, PushOptions};
 use postrider::event::types;
 use postrider::webhook::WebhookSpec;
+use postrider_bench::compare::build;
 use postrider_bench::event;
 use postrider_bench::figures::{machine, median};
 use postrider_bench::prepared::prepared_body;
 use postrider_bench::sink::{How, Sink};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ fn main() {
     let dir = tempfile::tempdir().expect("a directory");
     println!("{}", machine());
     println!("acknowledged events a second, {rounds} rounds of {seconds} s, medians");
-    let sqlite = build_sqlite(dir.path());
+    let sqlite = build("sqlite", dir.path(), &["-lsqlite3"], "libsqlite3-dev");
     for (level, synchronous) in [(Level::Written, "NORMAL"), (Level::Synced, "FULL")] {
         for threads in [1, 8, 64] {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -106,26 +107,6 @@ fn measure(dir: &Path, level: Level, threads: usize, seconds: f64) -> f64 {
     let rate = pushed.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
     engine.close(LONG).expect("close");
     rate
-}
-
-fn build_sqlite(dir: &Path) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("compare/sqlite.c");
-    let program = dir.join("sqlite");
-    let built = Command::new("cc")
-        .args(["-O2", "-pthread", "-o"])
-        .args([&program, &source])
-        .arg("-lsqlite3")
-        .stderr(Stdio::null())
-        .status();
-    match built {
-        Ok(status) if status.success() => Some(program),
-        _ => {
-            println!(
-                "without SQLite: its library or a C compiler is not installed (libsqlite3-dev)"
-            );
-            None
-        }
-    }
 }
 
 fn run_sqlite(program: &Path, dir: &Path, threads: usize, seconds: f64, synchronous: &str) -> f64 {

@@ -3,9 +3,10 @@
 
 use crate::event;
 use crate::sink::find;
-use postrider::event::{Encoder, Schema, types};
+use postrider::event::{Encoder, Field, FieldName, Schema, Value, types};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 /// A body as the engine would send it, of `events` events.
 pub fn prepared_body(events: u64) -> Vec<u8> {
@@ -27,6 +28,29 @@ pub fn texts(events: u64) -> Vec<u8> {
         texts.extend_from_slice(encoded.text_and_separator());
     }
     texts
+}
+
+/// The field that numbers events, for receivers that count each once.
+pub const NUMBER: &str = "x_number";
+/// What stands before its value.
+pub(crate) const NUMBER_MARK: &[u8] = b"\"x_number\":";
+
+/// Writes `events` numbered events to `file`, a line each.
+pub fn write_lines(file: &Path, events: u64) -> io::Result<()> {
+    let (schema, mut encoder) = (Schema::new(false), Encoder::new());
+    let mut fields = event::fields();
+    let mut out = io::BufWriter::new(std::fs::File::create(file)?);
+    for n in 0..events {
+        fields.truncate(25);
+        fields.push(Field {
+            name: FieldName::Name(NUMBER),
+            value: Value::Int(n as i64),
+        });
+        let encoded = encoder.typed(&schema, types::DELIVERY, &fields, 1_776_522_307_000);
+        out.write_all(encoded.expect("valid").text)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
 }
 
 /// Connects as a sender that measures should.

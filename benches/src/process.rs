@@ -1,7 +1,7 @@
 //! The receiver in a process of its own, so that this process's CPU time and memory are the sender's
 //! alone. It is this program once more: a bench's `main` begins with [`serve_if_asked`].
 
-use crate::sink::{How, Received, Sink};
+use crate::sink::{Count, How, Received, Sink};
 use crate::tls;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -36,8 +36,8 @@ pub struct Counts {
 /// What a receiver's process is to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wants {
-    /// Count events, which costs it time.
-    pub count_events: bool,
+    /// What it counts.
+    pub count: Count,
     /// Speak TLS.
     pub tls: bool,
 }
@@ -45,7 +45,7 @@ pub struct Wants {
 impl SinkProcess {
     /// Starts it.
     pub fn start(wants: Wants) -> io::Result<SinkProcess> {
-        let role = format!("{}{}", u8::from(wants.count_events), u8::from(wants.tls));
+        let role = format!("{}{}", wants.count as u8, u8::from(wants.tls));
         let mut process = Command::new(std::env::current_exe()?)
             .env(ROLE, role)
             .stdin(Stdio::piped())
@@ -117,7 +117,11 @@ pub fn serve_if_asked() {
         return;
     };
     let how = How {
-        count_events: role.starts_with('1'),
+        count: match role.as_bytes() {
+            [b'1', ..] => Count::Lines,
+            [b'2', ..] => Count::Numbers,
+            _ => Count::Posts,
+        },
         tls: role.ends_with('1').then(tls::Server::new),
     };
     let certificate = how.tls.as_ref().map(|tls| tls.certificate.clone());
@@ -133,6 +137,7 @@ pub fn serve_if_asked() {
             posts,
             bytes,
             events,
+            ..
         } = &*sink.received;
         let [posts, bytes, events] = [posts, bytes, events].map(|n| n.load(Ordering::Acquire));
         println!("{posts} {bytes} {events}");

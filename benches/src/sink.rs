@@ -1,11 +1,12 @@
 //! The receiver: reads POSTs, throws the bodies away, and answers 200. As cheap as sockets allow, so that
 //! what it does together with the [yardstick](crate::prepared) is the limit of this machine.
 
+use crate::prepared::NUMBER_MARK;
 use crate::tls;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What a sink has received.
 #[derive(Debug, Default)]
@@ -14,15 +15,29 @@ pub struct Received {
     pub posts: AtomicU64,
     /// Bytes of bodies.
     pub bytes: AtomicU64,
-    /// Events: lines of the bodies; 0 unless it was asked to count them.
+    /// Events, as [`Count`] says.
     pub events: AtomicU64,
+    /// The numbers that have come, a bit each.
+    seen: Mutex<Vec<u64>>,
+}
+
+/// What a sink counts beside POSTs and bytes. Looking at bodies costs time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Count {
+    /// Nothing.
+    #[default]
+    Posts,
+    /// Lines of the bodies: events, wherever a line is one.
+    Lines,
+    /// The different numbers in fields [`NUMBER`](crate::prepared::NUMBER): events, each once.
+    Numbers,
 }
 
 /// How a sink receives.
 #[derive(Clone, Default)]
 pub struct How {
-    /// Count the lines of the bodies, which costs time; else only POSTs and bytes are counted.
-    pub count_events: bool,
+    /// What it counts.
+    pub count: Count,
     /// Speak TLS.
     pub tls: Option<tls::Server>,
 }
@@ -54,8 +69,8 @@ impl Sink {
                     std::thread::spawn(move || {
                         let _ = stream.set_nodelay(true);
                         let _ = match &how.tls {
-                            None => drain(stream, &counts, how.count_events),
-                            Some(tls) => drain(tls.accept(stream), &counts, how.count_events),
+                            None => drain(stream, &counts, how.count),
+                            Some(tls) => drain(tls.accept(stream), &counts, how.count),
                         };
                     });
                 }
@@ -76,8 +91,29 @@ impl Drop for Sink {
     }
 }
 
+impl Received {
+    /// Notes the numbers in a body; how many are new.
+    fn note(&self, body: &[u8]) -> u64 {
+        let mut seen = self.seen.lock().expect("whole");
+        let mut new = 0;
+        for at in memchr::memmem::find_iter(body, NUMBER_MARK) {
+            let digits = body[at + NUMBER_MARK.len()..]
+                .iter()
+                .take_while(|b| b.is_ascii_digit());
+            let number = digits.fold(0, |n, digit| n * 10 + usize::from(digit - b'0'));
+            let (word, bit) = (number / 64, 1 << (number % 64));
+            if seen.len() <= word {
+                seen.resize(word + 1, 0);
+            }
+            new += u64::from(seen[word] & bit == 0);
+            seen[word] |= bit;
+        }
+        new
+    }
+}
+
 /// Serves one connection to its end.
-fn drain(mut stream: impl Read + Write, counts: &Received, count_events: bool) -> io::Result<()> {
+fn drain(mut stream: impl Read + Write, counts: &Received, count: Count) -> io::Result<()> {
     let mut buffer = vec![0u8; 256 * 1024];
     let mut have = 0;
     loop {
@@ -98,10 +134,14 @@ fn drain(mut stream: impl Read + Write, counts: &Received, count_events: bool) -
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let (mut left, mut lines, mut at) = (length, 0, head);
+        let mut body = Vec::new();
         loop {
             let n = (have - at).min(left);
-            if count_events {
-                lines += buffer[at..at + n].iter().filter(|b| **b == b'\n').count() as u64;
+            let part = &buffer[at..at + n];
+            match count {
+                Count::Posts => {}
+                Count::Lines => lines += part.iter().filter(|b| **b == b'\n').count() as u64,
+                Count::Numbers => body.extend_from_slice(part),
             }
             left -= n;
             at += n;
@@ -117,8 +157,12 @@ fn drain(mut stream: impl Read + Write, counts: &Received, count_events: bool) -
         buffer.copy_within(at..have, 0);
         have -= at;
         counts.bytes.fetch_add(length as u64, Ordering::Relaxed);
-        // One separator less than events; a test POST has no event.
-        let events = lines + u64::from(count_events && length > 20);
+        let events = match count {
+            Count::Posts => 0,
+            // One separator less than events; a test POST has no event.
+            Count::Lines => lines + u64::from(length > 20),
+            Count::Numbers => counts.note(&body),
+        };
         counts.events.fetch_add(events, Ordering::Relaxed);
         counts.posts.fetch_add(1, Ordering::Release);
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;

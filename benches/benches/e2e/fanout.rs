@@ -6,6 +6,7 @@ use crate::{BATCH, Size};
 use postrider::engine::Engine;
 use postrider_bench::figures::median;
 use postrider_bench::process::{SinkProcess, Wants};
+use postrider_bench::sink::Count;
 
 /// An engine with webhooks, and who receives.
 struct Setting {
@@ -19,7 +20,7 @@ struct Setting {
 impl Setting {
     fn new(webhooks: u64, wanting: u64) -> Setting {
         let wants = Wants {
-            count_events: true,
+            count: Count::Lines,
             ..Wants::default()
         };
         let sink = SinkProcess::start(wants).expect("a receiver");

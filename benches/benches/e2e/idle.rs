@@ -4,12 +4,13 @@ use crate::Size;
 use crate::senders::{close, engine, push, wait_received, webhook};
 use postrider_bench::figures::{cpu_time, resident_kib};
 use postrider_bench::process::{SinkProcess, Wants};
+use postrider_bench::sink::Count;
 use std::time::Duration;
 
 pub(crate) fn measure(size: Size) {
     let webhooks = size.webhooks.min(1000);
     let wants = Wants {
-        count_events: true,
+        count: Count::Lines,
         ..Wants::default()
     };
     let mut sink = SinkProcess::start(wants).expect("a receiver");
