@@ -1,18 +1,26 @@
 //! The configuration file: TOML whose tables are the parts of the dotted keys.
 
 use super::{Config, ConfigError, suggest, table};
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 impl Config {
     /// Sets every key that the TOML `text` names; on an error none of them.
     ///
     /// `[batch]` with `max_events = 1000` is `batch.max_events`; a list may be an array.
+    ///
+    /// # Errors
+    /// [`ConfigError::At`] the line that is wrong.
     pub fn set_toml(&mut self, text: &str) -> Result<(), ConfigError> {
-        let root: Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| ConfigError::Syntax(e.to_string()))?;
+        let root: Table = text.parse().map_err(|e: toml::de::Error| {
+            let why = ConfigError::Syntax(e.message().replace('\n', ", "));
+            why.at(e.span().map(|span| line_of(text, span.start)))
+        })?;
         let mut next = self.clone();
-        next.set_table("", &root)?;
+        next.set_table("", &root).map_err(|e| {
+            let line = e.key().and_then(|key| line_of_key(text, key));
+            e.at(line)
+        })?;
         *self = next;
         Ok(())
     }
@@ -36,6 +44,47 @@ impl Config {
         }
         Ok(())
     }
+}
+
+impl ConfigError {
+    /// The key that it speaks of.
+    fn key(&self) -> Option<&str> {
+        match self {
+            ConfigError::UnknownKey { key, .. } => Some(key),
+            ConfigError::Value { key, .. } => Some(key),
+            ConfigError::Syntax(_) | ConfigError::At { .. } => None,
+        }
+    }
+
+    fn at(self, line: Option<usize>) -> ConfigError {
+        match line {
+            Some(line) => ConfigError::At {
+                line,
+                why: Box::new(self),
+            },
+            None => self,
+        }
+    }
+}
+
+/// The line of a place in `text`, counted from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|b| *b == b'\n').count()
+}
+
+/// The line that names a dotted key.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let root = DeTable::parse(text).ok()?;
+    let (mut table, mut at) = (root.get_ref(), None);
+    for part in key.split('.') {
+        let (name, value) = table.get_key_value(part)?;
+        at = Some(name.span().start);
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    at.map(|at| line_of(text, at))
 }
 
 /// Whether some key is inside the table `name`.
@@ -93,7 +142,7 @@ mod tests {
         assert_eq!(config, Config::default());
         assert_eq!(
             error.to_string(),
-            "batch.in_flight = \"many\": must be a whole number from 1 to 256"
+            "line 2: batch.in_flight = \"many\": must be a whole number from 1 to 256"
         );
     }
 
@@ -103,15 +152,15 @@ mod tests {
         let mut says = |text: &str| config.set_toml(text).unwrap_err().to_string();
         assert_eq!(
             says("[batch]\nmax_event = 7"),
-            "unknown key batch.max_event: did you mean batch.max_events?"
+            "line 2: unknown key batch.max_event: did you mean batch.max_events?"
         );
         assert_eq!(
             says("[bach]\nmax_events = 7"),
-            "unknown key bach.max_events: did you mean batch.max_events?"
+            "line 2: unknown key bach.max_events: did you mean batch.max_events?"
         );
-        assert_eq!(says("[weather]"), "unknown key weather");
-        assert!(says("batch = 7").starts_with("unknown key batch"));
-        assert!(says("[batch.max_events]\nx = 1").starts_with("batch.max_events = \"{"));
-        assert!(says("a = [").starts_with("not TOML: "));
+        assert_eq!(says("[weather]"), "line 1: unknown key weather");
+        assert!(says("batch = 7").starts_with("line 1: unknown key batch"));
+        assert!(says("\n[batch.max_events]\nx = 1").starts_with("line 2: batch.max_events = \"{"));
+        assert!(says("\n\na = [").starts_with("line 3: not TOML: "));
     }
 }

@@ -44,6 +44,14 @@ pub enum ConfigError {
     /// The text is not TOML.
     #[error("not TOML: {0}")]
     Syntax(String),
+    /// The same, in a file.
+    #[error("line {line}: {why}")]
+    At {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        why: Box<ConfigError>,
+    },
 }
 
 /// A value for every key: the default until it is set.
@@ -83,6 +91,20 @@ impl Config {
     pub fn get(&self, key: &str) -> Option<&Value> {
         let at = TABLE.iter().position(|k| k.name == key)?;
         self.values.get(at)
+    }
+
+    /// The keys that have another value in `other`.
+    pub fn changes<'a>(&'a self, other: &'a Config) -> impl Iterator<Item = &'static Key> + 'a {
+        let pairs = self.values.iter().zip(&other.values).zip(TABLE);
+        pairs.filter_map(|((ours, theirs), key)| (ours != theirs).then_some(key))
+    }
+
+    #[cfg(feature = "engine")]
+    /// Gives a key of the table the value that it has in `other`.
+    pub(crate) fn take_back(&mut self, key: &str, other: &Config) {
+        if let Some(at) = TABLE.iter().position(|k| k.name == key) {
+            self.values[at] = other.values[at].clone();
+        }
     }
 }
 
@@ -296,6 +318,9 @@ impl Config {
     }
     pub fn serve_ingest_socket(&self) -> &str {
         self.text("serve.ingest_socket")
+    }
+    pub fn serve_log_level(&self) -> &str {
+        self.text("serve.log_level")
     }
     pub fn serve_log_format(&self) -> &str {
         self.text("serve.log_format")

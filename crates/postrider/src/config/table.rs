@@ -25,6 +25,8 @@ pub struct Key {
     pub default: &'static str,
     /// Who reads it.
     pub scope: Scope,
+    /// Whether a running engine takes another value; where not, it holds from the next start on.
+    pub live: bool,
     /// What it does, in a sentence or two.
     pub doc: &'static str,
 }
@@ -44,6 +46,7 @@ const fn engine(name: &'static str, kind: Kind, default: &'static str, doc: &'st
         kind,
         default,
         scope: Scope::Engine,
+        live: true,
         doc,
     }
 }
@@ -54,6 +57,7 @@ const fn client(name: &'static str, kind: Kind, default: &'static str, doc: &'st
         kind,
         default,
         scope: Scope::Client,
+        live: true,
         doc,
     }
 }
@@ -64,7 +68,16 @@ const fn serve(name: &'static str, kind: Kind, default: &'static str, doc: &'sta
         kind,
         default,
         scope: Scope::Serve,
+        live: true,
         doc,
+    }
+}
+
+impl Key {
+    /// The same key, read when an engine starts and not again.
+    const fn at_start(mut self) -> Key {
+        self.live = false;
+        self
     }
 }
 
@@ -75,7 +88,8 @@ pub static TABLE: &[Key] = &[
         number(Unit::Bytes, MIB, GIB),
         "8388608",
         "Size of the in-memory queue between the threads that push and the writer. Rounded up to a power of two.",
-    ),
+    )
+    .at_start(),
     client(
         "queue.policy",
         Kind::Choice(&["fail", "wait", "drop"]),
@@ -93,7 +107,8 @@ pub static TABLE: &[Key] = &[
         number(Unit::Bytes, 4 * MIB, GIB),
         "67108864",
         "Size of one segment file of the event log. Segments are allocated ahead and recycled.",
-    ),
+    )
+    .at_start(),
     engine(
         "log.max_bytes",
         number(Unit::Bytes, 16 * MIB, 1024 * TIB),
@@ -135,19 +150,22 @@ pub static TABLE: &[Key] = &[
         Kind::Bool,
         "true",
         "Whether the engine takes events that other processes append to the inbox directory.",
-    ),
+    )
+    .at_start(),
     engine(
         "inbox.group",
         Kind::Text,
         "",
         "Group that owns the inbox directory, so that processes of other users may append. Empty: the engine's own group.",
-    ),
+    )
+    .at_start(),
     client(
         "inbox.max_bytes",
         number(Unit::Bytes, MIB, TIB),
         "1073741824",
         "Space that untaken events may take in the inbox. When it is full, queue.policy decides.",
-    ),
+    )
+    .at_start(),
     engine(
         "batch.max_events",
         number(Unit::Count, 1, 8192),
@@ -363,13 +381,15 @@ pub static TABLE: &[Key] = &[
         Kind::Bool,
         "true",
         "Whether the data directory has a Unix socket (admin.sock, 0600) through which the command line reaches the running engine.",
-    ),
+    )
+    .at_start(),
     serve(
         "serve.listen",
         Kind::Listen,
         "127.0.0.1:8025",
         "Address and port of the REST API. Port 0 takes a free one. One that other machines reach needs TLS, or serve.insecure.",
-    ),
+    )
+    .at_start(),
     serve(
         "serve.tls_cert",
         Kind::Text,
@@ -392,13 +412,20 @@ pub static TABLE: &[Key] = &[
         "serve.max_connections",
         number(Unit::Count, 1, 65_535),
         "256",
-        "Most connections open at once to the REST API; further ones wait to be accepted.",
+        "Most connections open at once to each of its sockets; further ones wait to be accepted.",
     ),
     serve(
         "serve.ingest_socket",
         Kind::Text,
         "",
         "Path of a Unix socket that takes POST /api/v1/ingest/events without a key, from whoever may open it: its mode is 0660, its group inbox.group. Empty: none.",
+    )
+    .at_start(),
+    serve(
+        "serve.log_level",
+        Kind::Choice(&["error", "warning", "info"]),
+        "info",
+        "The least serious lines that serve writes to standard error.",
     ),
     serve(
         "serve.log_format",

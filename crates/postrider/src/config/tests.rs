@@ -148,6 +148,22 @@ fn an_error_names_key_value_and_what_is_allowed() {
     assert_eq!(c, Config::default());
 }
 
+#[test]
+fn changes_are_named_in_the_order_of_the_table() {
+    let (old, mut new) = (Config::default(), Config::default());
+    assert_eq!(old.changes(&new).count(), 0);
+    new.set("serve.listen", "127.0.0.1:1").unwrap();
+    new.set("batch.max_events", "7").unwrap();
+    new.set("retry.jitter", "0.20").unwrap();
+    let changes: Vec<_> = old.changes(&new).map(|key| (key.name, key.live)).collect();
+    assert_eq!(
+        changes,
+        [("batch.max_events", true), ("serve.listen", false)]
+    );
+    new.take_back("serve.listen", &old);
+    assert_eq!(old.changes(&new).count(), 1);
+}
+
 /// `docs/configuration.md` ends with the table; `BLESS=1` writes it anew.
 #[test]
 fn the_documentation_holds_the_table() {
@@ -175,7 +191,7 @@ fn tables() -> String {
         if table != part {
             part = table;
             write!(page, "\n## `{part}`\n\n").unwrap();
-            page.push_str("| Key | Value | Default | Read by | |\n|---|---|---|---|---|\n");
+            page.push_str("| Key | Value | Default | Read by | A change holds | |\n|---|---|---|---|---|---|\n");
         }
         let default = match (key.kind, key.default) {
             (_, "") => "empty".to_owned(),
@@ -189,9 +205,14 @@ fn tables() -> String {
             Scope::Serve => "`serve`",
         };
         let allowed = key.kind.allowed();
+        let holds = if key.live {
+            "at once"
+        } else {
+            "from a restart on"
+        };
         writeln!(
             page,
-            "| `{}` | {allowed} | {default} | {scope} | {} |",
+            "| `{}` | {allowed} | {default} | {scope} | {holds} | {} |",
             key.name, key.doc
         )
         .unwrap();

@@ -56,6 +56,11 @@ impl Tests {
         }
     }
 
+    /// From now on a test's requests have this long.
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
     /// Begins a test: what to send first.
     pub(super) fn begin(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::errand::{Tested, Tests, Tokens};
 use super::replay;
 use super::scheduler::Scheduler;
 use super::settings::{Pace, Settings, Terms};
+use super::standing::Standing;
 use super::thread::{Command, Courier, Endpoints, Rhythm};
 use crate::auth::KeyError;
 use crate::event::Schema;
@@ -253,11 +254,33 @@ pub struct Deliverer {
     commands: Sender<Command>,
     log: Arc<Log>,
     waker: Arc<http::Waker>,
-    policy: http::Policy,
     schema: Arc<Schema>,
+    rules: RwLock<Arc<Rules>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What of the settings those need who talk to the thread.
+struct Rules {
+    policy: http::Policy,
     pace: Pace,
     attempt_timeout: Duration,
-    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Rules {
+    fn of(settings: &Settings, http: &http::Config) -> Rules {
+        Rules {
+            policy: http.policy.clone(),
+            pace: settings.pace,
+            attempt_timeout: settings.attempt_timeout,
+        }
+    }
+
+    fn terms(&self, webhook: &Webhook) -> Terms {
+        Terms {
+            pace: self.pace.with(webhook),
+            outcomes: webhook.outcomes.clone(),
+        }
+    }
 }
 
 /// How much longer than an attempt may take its answer is waited for.
@@ -273,16 +296,14 @@ impl Deliverer {
     /// No thread, no descriptors, or the CA file can't be read.
     pub fn spawn(parts: Parts) -> io::Result<Deliverer> {
         let (commands, receiver) = crossbeam_channel::unbounded();
-        let policy = parts.http.policy.clone();
+        let rules = Arc::new(Rules::of(&parts.settings, &parts.http));
         let client = http::Client::new(parts.http)?;
         let mut deliverer = Deliverer {
             commands,
             log: parts.log.clone(),
             waker: client.waker(),
-            policy,
             schema: parts.schema,
-            pace: parts.settings.pace,
-            attempt_timeout: parts.settings.attempt_timeout,
+            rules: RwLock::new(rules.clone()),
             thread: Mutex::new(None),
         };
         let seed = u64::from_le_bytes(
@@ -299,36 +320,19 @@ impl Deliverer {
         for former in &parts.former {
             // One that can't be sent to any more leaves its batches to the webhook's present target.
             let mut source = None;
-            if let Ok(endpoint) = Endpoint::of(former, &deliverer.policy) {
+            if let Ok(endpoint) = Endpoint::of(former, &rules.policy) {
                 source = endpoint.token_source();
                 let revisions = endpoints.entry(former.id).or_default();
                 revisions.push((former.revision, Arc::new(endpoint)));
             }
             if parts.webhooks.iter().all(|webhook| webhook.id != former.id) {
-                scheduler.put_deleted(former.id, deliverer.terms(former), now);
+                scheduler.put_deleted(former.id, rules.terms(former), now);
                 scheduler.authenticate(former.id, source);
             }
         }
         for webhook in &parts.webhooks {
-            let (id, revision) = (webhook.id, webhook.revision);
-            let mut unfit = |scheduler: &mut Scheduler, why: String| {
-                let told = why.clone();
-                notice(&Notice::Unfit { webhook: id, why });
-                scheduler.set_unfit(id, told);
-            };
-            let (selection, unknown) = deliverer.selection(webhook);
-            scheduler.put(id, revision, deliverer.terms(webhook), selection, now);
-            if let Some(name) = unknown {
-                unfit(&mut scheduler, PutError::UnknownType(name).to_string());
-            }
-            match Endpoint::of(webhook, &deliverer.policy) {
-                Ok(endpoint) => {
-                    scheduler.authenticate(id, endpoint.token_source());
-                    let revisions = endpoints.entry(id).or_default();
-                    revisions.push((revision, Arc::new(endpoint)));
-                }
-                Err(error) => unfit(&mut scheduler, error.to_string()),
-            }
+            let standing = deliverer.standing(webhook, &rules);
+            standing.take(&mut scheduler, &mut endpoints, &mut notice, now);
         }
         scheduler.restore(parts.log.first_offset(), now);
         wanted(&scheduler.wanted());
@@ -362,6 +366,54 @@ impl Deliverer {
         self.waker.wake();
     }
 
+    /// Goes on with other settings: for what is pushed from now on, and for what waits. `http` has been
+    /// read from the configuration `from`; `webhooks` are all that the store knows. Returns once they
+    /// hold. Nobody may put a webhook meanwhile.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub fn configure(
+        &self,
+        settings: Settings,
+        (from, http): (&http::Config, http::Setup),
+        webhooks: &[Webhook],
+    ) -> Result<(), Stopped> {
+        let rules = Arc::new(Rules::of(&settings, from));
+        let standing = |webhook| self.standing(webhook, &rules);
+        let standings = webhooks.iter().map(standing).collect();
+        self.ask(|reply| Command::Configure {
+            settings: Box::new(settings),
+            http: Box::new(http),
+            standings,
+            reply,
+        })?;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        Ok(())
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.clone()
+    }
+
+    fn standing(&self, webhook: &Webhook, rules: &Rules) -> Standing {
+        let (selection, unknown) = self.selection(webhook);
+        let endpoint = Endpoint::of(webhook, &rules.policy);
+        let unknown = unknown.map(|name| PutError::UnknownType(name).to_string());
+        let (endpoint, refused) = match endpoint {
+            Ok(endpoint) => (Some(endpoint), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Standing {
+            id: webhook.id,
+            revision: webhook.revision,
+            terms: rules.terms(webhook),
+            selection,
+            endpoint,
+            unfit: unknown.or(refused),
+        }
+    }
+
     /// Brings a webhook, or its next revision, into force. Returns once it is: events that are
     /// pushed from now on are seen by it. A webhook that is disabled sends again.
     pub fn put_webhook(&self, webhook: Webhook) -> Result<(), PutError> {
@@ -369,9 +421,10 @@ impl Deliverer {
         if let Some(name) = unknown {
             return Err(PutError::UnknownType(name));
         }
-        let endpoint = Box::new(Endpoint::of(&webhook, &self.policy)?);
+        let rules = self.rules();
+        let endpoint = Box::new(Endpoint::of(&webhook, &rules.policy)?);
         let (id, revision) = (webhook.id, webhook.revision);
-        let terms = Box::new(self.terms(&webhook));
+        let terms = Box::new(rules.terms(&webhook));
         self.ask(|reply| Command::Put {
             id,
             revision,
@@ -440,7 +493,7 @@ impl Deliverer {
             }
             Replay::Written(stretch) => {
                 let (selection, _) = self.selection(webhook);
-                let pace = self.pace.with(webhook);
+                let pace = self.rules().pace.with(webhook);
                 replay::cut(&self.log, &selection, &pace, stretch)?
             }
         };
@@ -473,7 +526,8 @@ impl Deliverer {
     }
 
     fn test(&self, webhook: &Webhook, body: Option<Vec<u8>>) -> Result<Tested, TestFailure> {
-        let endpoint = Endpoint::of(webhook, &self.policy).map_err(|error| match error {
+        let rules = self.rules();
+        let endpoint = Endpoint::of(webhook, &rules.policy).map_err(|error| match error {
             PutError::TokenUrl(_) => TestFailure::NoToken {
                 detail: error.to_string(),
                 response: None,
@@ -488,7 +542,7 @@ impl Deliverer {
         });
         self.wake();
         // A token, then the POST.
-        let patience = 2 * self.attempt_timeout + GRACE;
+        let patience = 2 * rules.attempt_timeout + GRACE;
         let tested = sent.ok().and_then(|()| answer.recv_timeout(patience).ok());
         tested.unwrap_or_else(|| Err(no_answer("ECANCELED", Stopped.to_string())))
     }
@@ -540,13 +594,6 @@ impl Deliverer {
             drop(thread.join());
         }
         report
-    }
-
-    fn terms(&self, webhook: &Webhook) -> Terms {
-        Terms {
-            pace: self.pace.with(webhook),
-            outcomes: webhook.outcomes.clone(),
-        }
     }
 
     /// What a webhook asks for, and a name in it that is no event type.

@@ -24,6 +24,7 @@ mod replay;
 mod retry;
 mod scheduler;
 mod settings;
+mod standing;
 mod thread;
 mod token;
 mod window;

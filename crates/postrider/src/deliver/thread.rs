@@ -19,7 +19,8 @@ use super::replay::Cut;
 use super::retry::{Answer, Ended};
 use super::scheduler::{Attempt, Fetch, Fetched, Scheduler};
 use super::settings::{Settings, Terms};
-use crate::http::{Client, Done, Request, Reuse};
+use super::standing::Standing;
+use crate::http::{Client, Done, Request, Reuse, Setup};
 use crate::journal::{BatchStatus, DeadLetter, Journal, JournalError, Reason};
 use crate::log::Log;
 use crate::route::{Selection, TypeSet};
@@ -54,6 +55,12 @@ pub(super) enum Command {
         terms: Box<Terms>,
         selection: Selection,
         endpoint: Box<Endpoint>,
+        reply: Sender<()>,
+    },
+    Configure {
+        settings: Box<Settings>,
+        http: Box<Setup>,
+        standings: Vec<Standing>,
         reply: Sender<()>,
     },
     Delete {
@@ -282,6 +289,16 @@ impl Courier {
                     self.scheduler.authenticate(id, source);
                     self.changed(reply);
                 }
+                Command::Configure {
+                    settings,
+                    http,
+                    standings,
+                    reply,
+                } => {
+                    self.route_all(now);
+                    self.configure(*settings, *http, standings, now);
+                    self.changed(reply);
+                }
                 Command::Delete { id, purge, reply } => {
                     self.route_all(now);
                     self.scheduler.delete(id, purge, now);
@@ -340,6 +357,18 @@ impl Courier {
                 }
             }
         }
+    }
+
+    fn configure(&mut self, settings: Settings, http: Setup, all: Vec<Standing>, now: Now) {
+        self.client.reconfigure(http, now.mono);
+        self.tests.set_timeout(settings.attempt_timeout);
+        self.scheduler.set_settings(settings.clone());
+        self.settings = settings;
+        for standing in all {
+            let (scheduler, endpoints) = (&mut self.scheduler, &mut self.endpoints);
+            standing.take(scheduler, endpoints, &mut self.notice, now);
+        }
+        self.scheduler.age_anew(now);
     }
 
     fn route_all(&mut self, now: Now) {

@@ -5,11 +5,11 @@ use super::error::OpenError;
 use super::held::Held;
 use super::live::{Ends, Live};
 use super::lock::{DirLock, make_dir};
-use super::shared::{Counters, Logger, LoggerSlot, Severity, Shared};
+use super::shared::{Counters, Logger, LoggerSlot, Settings, Severity, Shared};
 use super::writer::Writer;
 use super::{Engine, sync};
 use crate::client::Client;
-use crate::config::{Config, ConfigError, Keep, Policy};
+use crate::config::{Config, ConfigError, Keep};
 use crate::deliver::{self, Deliverer};
 use crate::event::{Schema, TypeId, WantedSet};
 use crate::fork;
@@ -17,7 +17,7 @@ use crate::fs::{Fs, RealFs};
 use crate::inbox::{self, Taker, TakerConfig, Watch, Woken};
 use crate::journal;
 use crate::log::{self, LogConfig};
-use crate::queue::{self, FullPolicy, QueueError, Watermark};
+use crate::queue::{self, QueueError, Watermark};
 use crate::store::Store;
 use crate::thread;
 use crate::time::{Clock, SystemClock};
@@ -27,7 +27,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 /// How an engine is to be opened.
 ///
@@ -208,11 +207,7 @@ impl Builder {
             schema: schema.clone(),
             wanted: Arc::new(WantedSet::new()),
             queue,
-            full_policy: match config.queue_policy() {
-                Policy::Fail => FullPolicy::Fail,
-                Policy::Drop => FullPolicy::Drop,
-                Policy::Wait => FullPolicy::Wait(config.queue_wait()),
-            },
+            keep_all: Arc::new(AtomicBool::new(config.log_keep() == Keep::All)),
             drained: Watermark::new(0),
             log: log.clone(),
             store: Arc::new(store),
@@ -227,7 +222,7 @@ impl Builder {
             filters,
             held,
             changes: Mutex::default(),
-            config,
+            settings: Settings::new(config),
         });
         let deliverer = Deliverer::spawn(deliver_parts(&shared, journal, state, webhooks, former)?)
             .map_err(|e| OpenError::Http(e.to_string()))?;
@@ -306,10 +301,7 @@ fn log_config(
         segment_bytes: config.log_segment_bytes(),
         max_bytes: config.log_max_bytes(),
         memory_bytes: usize::try_from(config.log_memory_bytes()).unwrap_or(usize::MAX),
-        keep: match config.log_keep() {
-            Keep::All => config.log_keep_for(),
-            Keep::Wanted => Duration::ZERO,
-        },
+        keep: super::settings::search(config),
         fs: fs.clone(),
         clock: clock.clone(),
         ..LogConfig::in_memory()
@@ -323,12 +315,8 @@ fn deliver_parts(
     webhooks: Vec<Webhook>,
     former: Vec<Webhook>,
 ) -> Result<deliver::Parts, OpenError> {
-    let config = &shared.config;
-    let keep_all = config.log_keep() == Keep::All;
-    let wanted = shared.wanted.clone();
-    if keep_all {
-        wanted.want_all();
-    }
+    let config = shared.config();
+    let (keep_all, wanted) = (shared.keep_all.clone(), shared.wanted.clone());
     let (logger, told) = (shared.logger.clone(), shared.logger.clone());
     let store = shared.store.clone();
     Ok(deliver::Parts {
@@ -343,12 +331,11 @@ fn deliver_parts(
             }
         }),
         schema: shared.schema.clone(),
-        settings: super::settings::deliver(config),
-        http: super::settings::http(config)?,
-        wanted: Box::new(move |types| {
-            if !keep_all {
-                wanted.replace(types.iter().map(TypeId));
-            }
+        settings: super::settings::deliver(&config),
+        http: super::settings::http(&config)?,
+        wanted: Box::new(move |types| match keep_all.load(Ordering::Relaxed) {
+            true => wanted.want_all(),
+            false => wanted.replace(types.iter().map(TypeId)),
         }),
         notice: Box::new(move |notice| logger.say(notice_severity(notice), &notice.to_string())),
         clock: shared.clock.clone(),

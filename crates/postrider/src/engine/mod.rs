@@ -22,6 +22,7 @@ mod live;
 mod lock;
 mod metrics;
 mod push;
+mod reconfigure;
 mod settings;
 mod shared;
 mod slot;
@@ -35,6 +36,7 @@ pub use builder::Builder;
 pub use child::ChildError;
 pub use error::{CloseError, FlushError, OpenError, PushError, RestartError};
 pub use held::HeldEvent;
+pub use reconfigure::{ReconfigureError, Reconfigured};
 pub use shared::{Logger, Severity};
 pub use stats::Stats;
 
@@ -123,9 +125,9 @@ impl Engine {
         Ok(id)
     }
 
-    /// The settings it runs with.
-    pub fn config(&self) -> &Config {
-        &self.shared().config
+    /// The settings in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.shared().config()
     }
 
     /// The data directory; `None` in memory mode.
@@ -180,8 +182,9 @@ impl Engine {
         }
         let shared = self.shared();
         let deadline = shared.clock.now().mono.after(timeout);
+        let config = (*shared.config()).clone();
         loop {
-            match self.live().builder.clone().open() {
+            match self.live().builder.clone().config(config.clone()).open() {
                 Ok(live) => {
                     self.live.replace(live);
                     return Ok(());

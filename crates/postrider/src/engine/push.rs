@@ -106,14 +106,14 @@ fn enqueue(
 ) -> Result<Pushed, PushError> {
     let policy = options
         .deadline
-        .map_or(shared.full_policy, FullPolicy::Wait);
+        .map_or_else(|| shared.settings.full_policy(), FullPolicy::Wait);
     let pushed = |outcome| Pushed {
         outcome,
         event_id: Some(encoded.event_id),
     };
     let started = (options.level > Level::Queued).then(|| shared.clock.now().mono);
     let refused = |policy| PushError::Full {
-        capacity: shared.config.queue_bytes(),
+        capacity: shared.config().queue_bytes(),
         policy,
     };
     let text = encoded.text_and_separator();

@@ -1,9 +1,10 @@
 //! The configuration as the parts want it.
 
 use super::OpenError;
-use crate::config::Config;
+use crate::config::{Config, Keep};
 use crate::deliver::{Pace, Retry, Settings};
 use crate::http::{self, NoProxyError, ProxyError};
+use std::time::Duration;
 
 pub(super) fn deliver(config: &Config) -> Settings {
     Settings {
@@ -29,6 +30,14 @@ pub(super) fn deliver(config: &Config) -> Settings {
         attempt_timeout: config.http_timeout(),
         attempts: config.http_max_connections() as usize,
         ..Settings::default()
+    }
+}
+
+/// How long events stay in the log for search.
+pub(super) fn search(config: &Config) -> Duration {
+    match config.log_keep() {
+        Keep::All => config.log_keep_for(),
+        Keep::Wanted => Duration::ZERO,
     }
 }
 

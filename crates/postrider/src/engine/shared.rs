@@ -2,10 +2,11 @@
 
 use super::held::Held;
 use super::sync::SyncCalls;
-use crate::config::Config;
+use crate::config::{Config, Policy};
 use crate::deliver::Deliverer;
 use crate::event::{Schema, WantedSet};
 use crate::filter::Filters;
+use crate::fork;
 use crate::inbox::TakerStats;
 use crate::log::Log;
 use crate::queue::{FullPolicy, Queue, Watermark};
@@ -13,7 +14,8 @@ use crate::store::Store;
 use crate::time::Clock;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 /// How serious a line for the host's logger is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,15 +37,15 @@ pub(crate) struct Shared {
     pub(crate) born: u32,
     /// `None` in memory mode.
     pub(crate) data_dir: Option<PathBuf>,
-    pub(crate) config: Config,
+    pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
     /// Shared with the deliver thread's notices, so that a new logger gets those too.
     pub(crate) logger: Arc<LoggerSlot>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) wanted: Arc<WantedSet>,
     pub(crate) queue: Arc<Queue>,
-    /// What the settings say of a full queue.
-    pub(crate) full_policy: FullPolicy,
+    /// The settings want every event in the log, for search.
+    pub(crate) keep_all: Arc<AtomicBool>,
     /// The position of the queue below which everything is in the log.
     pub(crate) drained: Watermark,
     pub(crate) log: Arc<Log>,
@@ -64,7 +66,7 @@ pub(crate) struct Shared {
     pub(crate) filters: Filters,
     /// Events that filters failed, in the log.
     pub(crate) held: Held,
-    /// Held while a webhook is changed: read, patched and stored as one step.
+    /// Held while webhooks, filters or settings are changed: read, changed and stored as one step.
     pub(crate) changes: Mutex<()>,
 }
 
@@ -88,6 +90,12 @@ impl Shared {
         self.data_dir.is_none()
     }
 
+    /// The settings in force. In a forked child that another thread's change was caught in, those that the
+    /// engine was opened with.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.settings.get(self.born)
+    }
+
     /// Tells the deliverer that the log has grown.
     pub(crate) fn wake_deliverer(&self) {
         if let Some(deliverer) = self.deliverer.get() {
@@ -97,6 +105,62 @@ impl Shared {
 
     pub(crate) fn say(&self, severity: Severity, line: &str) {
         self.logger.say(severity, line);
+    }
+}
+
+/// The settings in force, which may be changed at any time.
+pub(crate) struct Settings {
+    opened_with: Arc<Config>,
+    now: RwLock<Arc<Config>>,
+    /// What they say of a full queue: nanoseconds to wait, or one of two words. Read by every push.
+    full: AtomicU64,
+}
+
+impl Settings {
+    const FAIL: u64 = u64::MAX;
+    const DROP: u64 = u64::MAX - 1;
+
+    pub(crate) fn new(config: Config) -> Settings {
+        let config = Arc::new(config);
+        let settings = Settings {
+            opened_with: config.clone(),
+            now: RwLock::new(config.clone()),
+            full: AtomicU64::new(0),
+        };
+        settings.set_full(&config);
+        settings
+    }
+
+    pub(crate) fn set(&self, config: Config) {
+        self.set_full(&config);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    fn get(&self, born: u32) -> Arc<Config> {
+        if fork::is_child(born) {
+            let now = self.now.try_read().ok();
+            return now.map_or_else(|| self.opened_with.clone(), |now| now.clone());
+        }
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
+        now.clone()
+    }
+
+    fn set_full(&self, config: &Config) {
+        let full = match config.queue_policy() {
+            Policy::Fail => Settings::FAIL,
+            Policy::Drop => Settings::DROP,
+            Policy::Wait => config.queue_wait().as_nanos() as u64,
+        };
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// What a push does that finds the queue full.
+    pub(crate) fn full_policy(&self) -> FullPolicy {
+        match self.full.load(Ordering::Relaxed) {
+            Settings::FAIL => FullPolicy::Fail,
+            Settings::DROP => FullPolicy::Drop,
+            nanos => FullPolicy::Wait(Duration::from_nanos(nanos)),
+        }
     }
 }
 

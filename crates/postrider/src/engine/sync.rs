@@ -73,10 +73,9 @@ impl SyncCalls {
 
 /// Runs until the engine stops; the last sync covers everything written.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    let background = shared.config.log_sync();
     let mut failed = false;
     loop {
-        let last = shared.syncs.due(background);
+        let last = shared.syncs.due(shared.config().log_sync());
         match shared.log.sync() {
             // The inbox's sealed files wait for this.
             Ok(_) => shared.queue.wake(),

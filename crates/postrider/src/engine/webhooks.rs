@@ -21,6 +21,7 @@ impl Engine {
         let webhook = spec.into_webhook(Uuid::new_v4(), shared.clock.now().unix_ms);
         let deliverer = deliverer(self)?;
         test(deliverer, &webhook, TEST_BODY)?;
+        let _one_at_a_time = shared.changes.lock();
         keep(shared, deliverer, None, &webhook)?;
         Ok(webhook)
     }

@@ -13,7 +13,7 @@ pub mod proto;
 pub use crate::allow::AllowTarget;
 pub use net::{
     Body, Client, Config, Counters, Done, ErrorKind, HttpError, Identity, IdentityError, NoProxy,
-    NoProxyError, Phase, Policy, PolicyError, Proxy, ProxyError, Request, Response, Slice, Target,
-    TargetError, Timeouts, Waker,
+    NoProxyError, Phase, Policy, PolicyError, Proxy, ProxyError, Request, Response, Setup, Slice,
+    Target, TargetError, Timeouts, Waker,
 };
 pub use proto::{BodyEnd, HeaderError, HeaderLines, Headers, Method, NoReuse, Reuse, check_header};

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Duration;
 
 /// So many sealed segments are open at once: a host's descriptors are few.
 const OPEN_SEGMENTS: usize = 8;
@@ -21,6 +22,7 @@ const OPEN_SEGMENTS: usize = 8;
 /// The log, shared. All methods may be called from any thread.
 pub struct Log {
     pub(super) config: LogConfig,
+    pub(super) limits: Limits,
     pub(super) dir: Option<PathBuf>,
     pub(super) pool: Arc<Pool>,
     pub(super) written: Watermark,
@@ -40,6 +42,31 @@ pub struct Log {
     /// Sealed segments that are open, oldest first.
     pub(super) open: Mutex<VecDeque<Weak<Segment>>>,
     pub(super) counters: Counters,
+}
+
+/// What of the configuration may change while the log is open.
+pub(super) struct Limits {
+    max_bytes: AtomicU64,
+    keep_ms: AtomicU64,
+}
+
+impl Limits {
+    fn of(config: &LogConfig) -> Limits {
+        Limits {
+            max_bytes: AtomicU64::new(config.max_bytes),
+            keep_ms: AtomicU64::new(config.keep.as_millis() as u64),
+        }
+    }
+
+    /// What all segments together may take.
+    pub(super) fn max_bytes(&self) -> u64 {
+        self.max_bytes.load(Relaxed)
+    }
+
+    /// How long events stay readable that no webhook needs; 0: not at all.
+    pub(super) fn keep_ms(&self) -> u64 {
+        self.keep_ms.load(Relaxed)
+    }
 }
 
 /// What the lock protects. It is held for a few hundred nanoseconds, never over a system call.
@@ -205,8 +232,36 @@ impl Log {
             failure: OnceLock::new(),
             open: Mutex::new(VecDeque::new()),
             counters: Counters::default(),
+            limits: Limits::of(&config),
             config,
         }
+    }
+
+    /// Whether [`set_limits`](Self::set_limits) would take this.
+    ///
+    /// # Errors
+    /// [`LogError::Config`].
+    pub fn check_limits(&self, max_bytes: u64) -> Result<(), LogError> {
+        let config = LogConfig {
+            max_bytes,
+            ..self.config.clone()
+        };
+        config.check()
+    }
+
+    /// Keeps to another size, and for another time. What that leaves too many is freed as if it had
+    /// become old just now.
+    ///
+    /// # Errors
+    /// [`LogError::Config`]; nothing is changed then.
+    pub fn set_limits(&self, max_bytes: u64, keep: Duration) -> Result<(), LogError> {
+        self.check_limits(max_bytes)?;
+        self.limits.max_bytes.store(max_bytes, Relaxed);
+        self.limits.keep_ms.store(keep.as_millis() as u64, Relaxed);
+        self.state().work = true;
+        self.work.notify_all();
+        self.room.notify_all();
+        Ok(())
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -319,7 +374,7 @@ impl Log {
             }
             Some(_) => LogError::Full {
                 used: state.file_bytes(self.config.segment_bytes),
-                limit: self.config.max_bytes,
+                limit: self.limits.max_bytes(),
             },
         }
     }

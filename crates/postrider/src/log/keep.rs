@@ -85,7 +85,7 @@ impl Log {
                 (state.tail_bytes as u64, (limit / 8 * 7, limit / 4 * 3))
             }
             Some(_) => {
-                let most = self.config.max_bytes - 2 * self.config.segment_bytes;
+                let most = self.limits.max_bytes() - 2 * self.config.segment_bytes;
                 let most = if state.disk_full { 0 } else { most };
                 (state.segment_bytes(), (most, most))
             }
@@ -146,13 +146,13 @@ impl Log {
 
     /// Whether retention wants nothing any more that was written until `last_ms`.
     pub(super) fn is_expired(&self, last_ms: UnixMillis, now: UnixMillis) -> bool {
-        let keep = self.config.keep.as_millis() as u64;
+        let keep = self.limits.keep_ms();
         keep == 0 || now.saturating_sub(last_ms) >= keep
     }
 
     /// Whether segments must go so that `need` more bytes fit. On disk.
     pub(super) fn is_over(&self, state: &State, need: u64) -> bool {
-        let most = self.config.max_bytes - 2 * self.config.segment_bytes;
+        let most = self.limits.max_bytes() - 2 * self.config.segment_bytes;
         state.disk_full || state.segment_bytes() + need > most
     }
 
@@ -319,7 +319,7 @@ impl Log {
     fn prepare(&self, dir: &Path) -> Result<bool, LogError> {
         let mut state = self.state();
         let bytes = self.config.segment_bytes;
-        let allowed = state.file_bytes(bytes) + bytes <= self.config.max_bytes;
+        let allowed = state.file_bytes(bytes) + bytes <= self.limits.max_bytes();
         if !state.spares.is_empty() || !allowed {
             return Ok(false);
         }
@@ -380,7 +380,7 @@ impl Log {
                 self.sync_file(&*file, &segment.path)?;
                 segment.state().synced = true;
             }
-            let searched = !self.config.keep.is_zero();
+            let searched = self.limits.keep_ms() > 0;
             index::build(&*self.config.fs, &*file, segment, searched)?;
             segment.state().indexed = true;
         }

@@ -165,6 +165,12 @@ impl Scheduler {
         }
     }
 
+    /// Goes on with other settings. [`put`](Self::put) all webhooks then, and
+    /// [`age_anew`](Self::age_anew).
+    pub(crate) fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Every event below this was routed.
     pub(crate) fn routed(&self) -> u64 {
         self.routed

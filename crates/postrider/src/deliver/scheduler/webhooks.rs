@@ -334,13 +334,51 @@ impl Scheduler {
     }
 
     /// Holds the batches of a webhook that can't be delivered to as it is, until it is changed or the
-    /// engine is opened anew.
-    pub(crate) fn set_unfit(&mut self, id: Uuid, why: String) {
-        if let Some(hook) = self.hook_of(id)
-            && hook.mode == Mode::Open
-        {
+    /// settings are. Says whether that is news.
+    pub(crate) fn set_unfit(&mut self, id: Uuid, why: String) -> bool {
+        let Some(hook) = self.hook_of(id) else {
+            return false;
+        };
+        let news = hook.why.as_ref() != Some(&why);
+        if let Mode::Open | Mode::Unfit = hook.mode {
             hook.mode = Mode::Unfit;
             hook.why = Some(why);
+        }
+        news
+    }
+
+    /// Lets the batches of a webhook go out that was unfit and is not any more.
+    pub(crate) fn set_fit(&mut self, id: Uuid, now: Now) {
+        if let Some(&slot) = self.slots.get(&id)
+            && let Some(hook) = &self.hooks[slot as usize]
+            && hook.mode == Mode::Unfit
+        {
+            self.go_on(slot, now);
+        }
+    }
+
+    /// Gives every open batch the time that the settings now leave it. One whose next attempt would be
+    /// behind that has it at its end.
+    pub(crate) fn age_anew(&mut self, now: Now) {
+        for id in self.live.keys().copied().collect::<Vec<_>>() {
+            let Some(open) = self.state.batch(id) else {
+                continue;
+            };
+            let expires = self.expiry(self.live[&id].slot, open.age_from_ms, now);
+            let Some(live) = self.live.get_mut(&id) else {
+                continue;
+            };
+            live.expires = expires;
+            let (slot, first) = (live.slot, live.first);
+            if let Stage::Waiting(due) = live.stage
+                && due > expires
+                && let Some(hook) = self.hooks[slot as usize].as_mut()
+            {
+                live.stage = Stage::Waiting(expires);
+                hook.waiting.remove(&(due, first, id));
+                hook.waiting.insert((expires, first, id));
+            }
+            self.touch(slot);
         }
     }
 

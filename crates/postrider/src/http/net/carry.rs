@@ -236,6 +236,9 @@ impl Client {
         if answer.reuse == Reuse::Yes && link.carried() >= self.config.max_requests {
             answer.reuse = Reuse::No(NoReuse::RequestLimit);
         }
+        if answer.reuse == Reuse::Yes && self.settled.is_some_and(|at| job.started <= at) {
+            answer.reuse = Reuse::No(NoReuse::Settings);
+        }
         if answer.head.status == 407 && job.proxy.is_some() {
             // Of a target that is reached by absolute form: it is the proxy that asks.
             let error = HttpError::proxy_refused(job.peer(), &job.target, 407);

@@ -67,9 +67,30 @@ pub struct Client {
     pub(super) counters: Counters,
     /// No connection and no waiting request is due before this.
     pub(super) due: Instant,
+    /// When the settings last changed: what was begun until then keeps no connection.
+    pub(super) settled: Option<Instant>,
     /// A connection became free since the waiting requests were looked at.
     pub(super) freed: bool,
     pub(super) buf: Box<[u8]>,
+}
+
+/// A configuration whose files have been read: it can be put in force.
+pub struct Setup {
+    config: Config,
+    tls: Tls,
+}
+
+impl Setup {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// A file of certificates can't be used, or the user agent is not fit for a header.
+    pub fn new(config: Config) -> io::Result<Setup> {
+        check_header("User-Agent", &config.user_agent)
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        let tls = Tls::new(&config)?;
+        Ok(Setup { config, tls })
+    }
 }
 
 /// What a client has done since it was made.
@@ -94,9 +115,7 @@ impl Client {
 
     /// As [`new`](Client::new), with another way to look names up.
     pub(super) fn with_look_up(config: Config, look_up: Arc<LookUp>) -> io::Result<Client> {
-        check_header("User-Agent", &config.user_agent)
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-        let tls = Tls::new(&config)?;
+        let Setup { config, tls } = Setup::new(config)?;
         let (poll, waker) = above_stdio(|| {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKE)?;
@@ -117,6 +136,7 @@ impl Client {
             finished: Vec::new(),
             counters: Counters::default(),
             due: NEVER,
+            settled: None,
             freed: false,
             buf: vec![0; READ_BUFFER].into_boxed_slice(),
         })
@@ -210,16 +230,27 @@ impl Client {
         Ok(())
     }
 
+    /// Goes on with another configuration. Exchanges under way end as they began; no connection that
+    /// was made before is used again.
+    pub fn reconfigure(&mut self, setup: Setup, now: Instant) {
+        (self.config, self.tls) = (setup.config, setup.tls);
+        self.settled = Some(now);
+        for slot in self.idle() {
+            self.drop_idle(slot, NoReuse::Settings);
+        }
+        self.freed = true;
+    }
+
     /// Ends idle connections properly: TLS ones with close_notify.
     pub fn close_idle(&mut self) {
-        let idle: Vec<usize> = self
-            .pools
-            .values()
-            .flat_map(|p| p.idle.iter().copied())
-            .collect();
-        for slot in idle {
+        for slot in self.idle() {
             self.drop_connection(slot);
         }
+    }
+
+    fn idle(&self) -> Vec<usize> {
+        let pools = self.pools.values();
+        pools.flat_map(|p| p.idle.iter().copied()).collect()
     }
 
     /// Asks the kernel what is ready, and sleeps if it may.

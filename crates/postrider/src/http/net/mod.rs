@@ -34,7 +34,7 @@ mod tls;
 mod waker;
 
 pub use body::{Body, Slice};
-pub use client::{Client, Counters};
+pub use client::{Client, Counters, Setup};
 pub use config::{Config, Timeouts};
 pub use error::{ErrorKind, HttpError, Phase};
 pub use identity::{Identity, IdentityError};

@@ -53,11 +53,13 @@ pub enum NoReuse {
     IdleAge,
     /// Idle, closed to make room for another target's.
     Evicted,
+    /// It was made with settings that hold no longer.
+    Settings,
 }
 
 impl NoReuse {
     /// Every reason, in the order of [`NoReuse::index`].
-    pub const ALL: [NoReuse; 12] = [
+    pub const ALL: [NoReuse; 13] = [
         NoReuse::ServerAsked,
         NoReuse::ServerClosed,
         NoReuse::Http10,
@@ -70,6 +72,7 @@ impl NoReuse {
         NoReuse::IdleClosed,
         NoReuse::IdleAge,
         NoReuse::Evicted,
+        NoReuse::Settings,
     ];
 
     /// A place in an array of counters, below `ALL.len()`.
@@ -92,6 +95,7 @@ impl NoReuse {
             NoReuse::IdleClosed => "idle_closed",
             NoReuse::IdleAge => "idle_age",
             NoReuse::Evicted => "evicted",
+            NoReuse::Settings => "settings",
         }
     }
 }

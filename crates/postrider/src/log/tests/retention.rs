@@ -107,6 +107,28 @@ fn events_are_kept_for_search_until_they_are_old() {
 }
 
 #[test]
+fn limits_change_while_the_log_is_open() {
+    let mut rig = Rig::uncached();
+    (rig.config.max_bytes, rig.config.keep) = (20 * SEGMENT, Duration::from_secs(3600));
+    let (mut writer, log, _) = rig.open();
+    let next = fill(&mut writer, &log, 0, 10);
+    log.release(next, &[]);
+    assert_eq!(bases(&log).len(), 10);
+    let refused = log.set_limits(3 * SEGMENT, Duration::ZERO).unwrap_err();
+    assert!(refused.to_string().contains("log.max_bytes"), "{refused}");
+    log.maintain().unwrap();
+    assert_eq!(bases(&log).len(), 10, "a refusal changes nothing");
+
+    log.set_limits(8 * SEGMENT, Duration::from_secs(3600))
+        .unwrap();
+    log.maintain().unwrap();
+    assert_eq!(bases(&log).len(), 6, "two segments are kept free");
+    log.set_limits(8 * SEGMENT, Duration::ZERO).unwrap();
+    log.maintain().unwrap();
+    assert_eq!(bases(&log).len(), 1, "nothing is kept for search");
+}
+
+#[test]
 fn under_max_bytes_search_goes_first_and_then_space_is_asked_for() {
     let mut rig = Rig::uncached();
     rig.config.max_bytes = 6 * SEGMENT;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::http::{
-    Body, BodyEnd, Client, Config, ErrorKind, HeaderLines, NoReuse, Phase, Request, Reuse, Slice,
+    Body, BodyEnd, Client, Config, ErrorKind, HeaderLines, NoReuse, Phase, Request, Reuse, Setup,
+    Slice,
 };
 use crate::time::{Clock, ManualClock, SystemClock};
 
@@ -71,6 +72,46 @@ fn a_connection_that_says_close_is_not_kept() {
     let counters = client.counters();
     assert_eq!((counters.opened, counters.reused), (2, 0));
     assert_eq!(counters.not_reused[NoReuse::ServerAsked.index()], 2);
+}
+
+#[test]
+fn no_connection_outlives_the_settings_that_it_was_made_with() {
+    let receiver = Receiver::answering(OK);
+    let mut client = client();
+    let request = || post(&receiver.url(), body("x"));
+    answer(exchange(&mut client, request()));
+    let refused = Setup::new(Config {
+        ca_file: Some("/nowhere.pem".into()),
+        ..config()
+    });
+    assert!(refused.err().unwrap().to_string().contains("/nowhere.pem"));
+
+    // One idle, one under way: neither carries another request.
+    let now = SystemClock.now().mono;
+    client.start(1, request(), now);
+    let user_agent = "another".to_owned();
+    let other = Config {
+        user_agent,
+        ..config()
+    };
+    client.reconfigure(Setup::new(other).unwrap(), now);
+    let mut done = Vec::new();
+    while done.is_empty() {
+        client.poll(None, &SystemClock, &mut done).unwrap();
+    }
+    assert_eq!(
+        answer(done.remove(0)).reuse,
+        Reuse::No(NoReuse::Settings),
+        "it ends as it began"
+    );
+    assert!(!exchange(&mut client, request()).reused);
+    assert!(exchange(&mut client, request()).reused);
+
+    // What is not allowed any more is not reached by a connection from before.
+    let none = Config::default();
+    client.reconfigure(Setup::new(none).unwrap(), SystemClock.now().mono);
+    let error = error(exchange(&mut client, request()));
+    assert_eq!(error.kind, ErrorKind::Policy);
 }
 
 /// Row 26: servers close idle connections after a time of their own.
