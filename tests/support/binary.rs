@@ -3,7 +3,7 @@
 use crate::cc::cargo;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,7 @@ pub fn told(output: &Output) -> String {
 pub struct Background {
     child: Child,
     out: BufReader<ChildStdout>,
+    err: BufReader<ChildStderr>,
     /// What it printed so far.
     pub printed: String,
 }
@@ -89,9 +90,11 @@ impl Background {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let out = BufReader::new(child.stdout.take().expect("its output"));
+        let err = BufReader::new(child.stderr.take().expect("its errors"));
         Background {
             child,
             out,
+            err,
             printed: String::new(),
         }
     }
@@ -103,8 +106,7 @@ impl Background {
             let n = self.out.read_line(&mut line).expect("its output");
             if n == 0 {
                 let mut errors = String::new();
-                let stderr = self.child.stderr.as_mut();
-                let _ = stderr.map(|e| e.read_to_string(&mut errors));
+                let _ = self.err.read_to_string(&mut errors);
                 panic!(
                     "it ended without {part:?}; printed {:?}, {errors:?}",
                     self.printed
@@ -115,6 +117,24 @@ impl Background {
                 return line.trim_end().to_owned();
             }
         }
+    }
+
+    /// Reads on until a line on standard error contains `part`; that line. Panics if it ends before.
+    pub fn wait_for_error(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let n = self.err.read_line(&mut line).expect("its errors");
+            assert!(n > 0, "it ended without {part:?} on standard error");
+            if line.contains(part) {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    /// Sends it SIGHUP.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
     }
 
     /// Its process id.

@@ -95,6 +95,14 @@ impl Identity {
         }
     }
 
+    /// Refuses whoever has a key, whatever its grants; `why` is to be read after "Forbidden:".
+    pub(crate) fn host_only(&self, why: &'static str) -> Result<(), Failure> {
+        match self.name {
+            Name::Host => Ok(()),
+            Name::Nobody | Name::Ingest | Name::Key(_) => Err(Failure::HostOnly(why)),
+        }
+    }
+
     /// What the request is about, by its header and by what the key is bound to.
     pub(crate) fn view(&self, request: &Request) -> Result<View, Failure> {
         let asked = match request.header(SUBACCOUNT) {

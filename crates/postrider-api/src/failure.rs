@@ -55,10 +55,10 @@ pub(crate) enum Failure {
     },
     MoreThanOwn(Grant),
     NoSuchKey,
-    /// Nothing that a key could do.
-    HostOnly,
-    /// A filter was refused, or the chain cannot be kept.
-    Filter(String),
+    /// Nothing that a key could do, and why.
+    HostOnly(&'static str),
+    /// A filter, the chain of them or the configuration is not acceptable.
+    Refused(String),
     Webhook(WebhookError),
     Store(StoreError),
     Log(LogError),
@@ -117,12 +117,11 @@ impl Failure {
                     format!("Forbidden: this key has no grant {grant} to give"),
                 )
             }
-            Failure::HostOnly => error(
-                403,
-                "1100",
-                "Forbidden: filters are code, and are managed through the engine's admin socket or by its host",
-            ),
-            Failure::Filter(why) => error(422, "1300", why),
+            Failure::HostOnly(why) => {
+                let way = "and managed through the engine's admin socket or by its host";
+                error(403, "1100", format!("Forbidden: {why}, {way}"))
+            }
+            Failure::Refused(why) => error(422, "1300", why),
             Failure::BadSubaccount => {
                 let message =
                     "header 'X-MSYS-SUBACCOUNT' must be a whole number from 0 to 2147483647";

@@ -3,7 +3,6 @@
 //! A filter is code that the engine loads into its process, so no API key can manage them, whatever its grants: only the host
 //! itself, or whoever may open its admin socket. That goes for reading too: a configuration may hold a filter's key.
 
-use crate::auth::Name;
 use crate::failure::Failure;
 use crate::message::Response;
 use crate::operation::{Answer, Body, Call, Doc, Operation};
@@ -12,6 +11,9 @@ use postrider::engine::HeldEvent;
 use postrider::filter::{FilterError, FilterSpec};
 use postrider::store::Grant;
 use serde_json::{Value, json};
+
+/// Why no key will do.
+const CODE: &str = "filters are code";
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -118,7 +120,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 const MOST_HELD: usize = 1000;
 
 fn held(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     let held = call.backend.held_events(MOST_HELD).map_err(failure)?;
     let view = |event: HeldEvent| {
         let text = serde_json::from_str(&event.text).unwrap_or(Value::Null);
@@ -130,25 +132,25 @@ fn held(call: &Call<'_>) -> Answer {
 }
 
 fn release(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     let released = call.backend.release_held().map_err(failure)?;
     Ok(Response::results(json!({ "released": released })))
 }
 
 fn list(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     Ok(all(call))
 }
 
 fn replace(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     let specs = spec_of::<Vec<FilterSpec>>(json_body(call.request)?)?;
     call.backend.set_filters(specs).map_err(failure)?;
     Ok(all(call))
 }
 
 fn put(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     let mut body = json_body(call.request)?;
     if let Some(fields) = body.as_object_mut() {
         fields.insert("name".into(), call.parameter.into());
@@ -158,7 +160,7 @@ fn put(call: &Call<'_>) -> Answer {
 }
 
 fn remove(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     call.backend
         .remove_filter(call.parameter)
         .map_err(failure)?;
@@ -166,7 +168,7 @@ fn remove(call: &Call<'_>) -> Answer {
 }
 
 fn reload(call: &Call<'_>) -> Answer {
-    host_only(call)?;
+    call.who.host_only(CODE)?;
     call.backend
         .reload_filter(call.parameter)
         .map_err(failure)?;
@@ -177,21 +179,14 @@ fn all(call: &Call<'_>) -> Response {
     Response::results(serde_json::to_value(call.backend.filters()).unwrap_or_default())
 }
 
-fn host_only(call: &Call<'_>) -> Result<(), Failure> {
-    match call.who.name {
-        Name::Host => Ok(()),
-        Name::Nobody | Name::Ingest | Name::Key(_) => Err(Failure::HostOnly),
-    }
-}
-
 /// What is not known is refused, so that a misspelt setting is not ignored.
 fn spec_of<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Failure> {
-    serde_json::from_value(body).map_err(|e| Failure::Filter(e.to_string()))
+    serde_json::from_value(body).map_err(|e| Failure::Refused(e.to_string()))
 }
 
 fn failure(e: FilterError) -> Failure {
     match e {
         FilterError::NotFound(_) => Failure::NoSuchPath,
-        other => Failure::Filter(other.to_string()),
+        other => Failure::Refused(other.to_string()),
     }
 }

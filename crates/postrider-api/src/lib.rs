@@ -23,6 +23,7 @@ pub mod openapi;
 mod operation;
 mod operations;
 mod query;
+mod reload;
 mod samples;
 mod view;
 mod webhooks;
@@ -31,6 +32,7 @@ pub use admin::{AdminSocket, SOCKET_NAME};
 pub use audit::FILE_NAME as AUDIT_LOG;
 pub use backend::{Backend, EventType};
 pub use message::{Caller, Request, Response};
+pub use reload::Reload;
 
 use auth::{Identity, Name};
 use failure::Failure;
@@ -51,6 +53,7 @@ pub struct Api {
     opened: Instant,
     limiter: Mutex<Limiter>,
     under_way: UnderWay,
+    reload: Option<Reload>,
 }
 
 /// The answer to a request whose body has more than `most` bytes.
@@ -66,7 +69,14 @@ impl Api {
             opened: Instant::now(),
             limiter: Mutex::default(),
             under_way: UnderWay::default(),
+            reload: None,
         }
+    }
+
+    /// Answers `POST /api/v1/reload` by this.
+    pub fn on_reload(mut self, reload: Reload) -> Api {
+        self.reload = Some(reload);
+        self
     }
 
     /// Judges a request by its head, before its body is read: the most bytes that its body may have.
@@ -114,6 +124,7 @@ impl Api {
             parameter,
             who,
             under_way: &self.under_way,
+            reload: self.reload.as_ref(),
         });
         let response = response.unwrap_or_else(Failure::into_response);
         self.audit(request, operation, &name, response.status);

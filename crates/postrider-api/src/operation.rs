@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::ingest::{self, UnderWay};
 use crate::message::{Request, Response};
 use crate::query::Query;
+use crate::reload::{self, Reload};
 use crate::{events, filters, health, keys, openapi, operations, samples, webhooks};
 use postrider::store::Grant;
 use uuid::Uuid;
@@ -23,6 +24,7 @@ pub(crate) static TABLES: &[&[Operation]] = &[
     ingest::OPERATIONS,
     keys::OPERATIONS,
     filters::OPERATIONS,
+    reload::OPERATIONS,
     health::OPERATIONS,
     openapi::OPERATIONS,
 ];
@@ -112,6 +114,8 @@ pub(crate) struct Call<'a> {
     pub(crate) who: Identity,
     /// Batches that are being taken.
     pub(crate) under_way: &'a UnderWay,
+    /// What reads the configuration anew, where the host does that.
+    pub(crate) reload: Option<&'a Reload>,
 }
 
 impl Call<'_> {

@@ -71,6 +71,11 @@ Exit codes: 0 good · 1 damage was found · 2 wrong usage · 4 the directory can
     Log(LogArgs),
     /// Make a data directory's inbox, for writers of a group, without an engine
     Init(InitArgs),
+    /// Have a running `serve` read its configuration anew, as SIGHUP does
+    #[command(after_help = "\
+Keys that a running engine cannot change keep their value and are named. A configuration that is refused
+changes nothing: exit code 1, and what is wrong with it.")]
+    Reload(Reach),
     /// Print every configuration key with its default and meaning
     Config,
     /// Print completions for a shell

@@ -1,7 +1,7 @@
 //! The binary `postrider`.
 //!
-//! `serve` is an engine with the REST API before it; the other commands talk to one: `webhook`, `key`
-//! and `stats` through its admin socket (or `--url`), `push` through the inbox of its data directory. `log`
+//! `serve` is an engine with the REST API before it; the other commands talk to one: `webhook`, `key`,
+//! `stats` and `reload` through its admin socket (or `--url`), `push` through the inbox of its data directory. `log`
 //! reads a data directory's files and needs none.
 
 mod api;
@@ -12,6 +12,7 @@ mod key;
 mod log;
 mod push;
 mod receive;
+mod reload;
 mod serve;
 mod webhook;
 
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             let client = api::Client::of(&args)?;
             client.print_text("GET", "/metrics")
         }
+        Command::Reload(args) => reload::run(&args),
         Command::Log(args) => log::run(args),
         Command::Init(args) => {
             let group = (!args.group.is_empty()).then_some(args.group.as_str());

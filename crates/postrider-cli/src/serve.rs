@@ -3,6 +3,7 @@
 mod http;
 mod listen;
 mod log;
+mod reload;
 mod settings;
 mod tls;
 mod welcome;
@@ -10,14 +11,15 @@ mod welcome;
 use crate::cli::ServeArgs;
 use crate::error::CliError;
 use http::Mount;
-use listen::Listener;
-use log::Format;
+use listen::{Limit, Listener};
+use log::Log;
 use postrider::config::Config;
 use postrider::engine::{Engine, OpenError, Severity};
 use postrider_api::{AdminSocket, Api, Caller};
+use reload::Reloader;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tls::Tls;
 use tokio::net::{TcpListener, UnixListener};
@@ -46,36 +48,50 @@ async fn serve(config: Config, args: ServeArgs) -> Result<(), CliError> {
         .await
         .map_err(|e| CliError::Environment(format!("cannot listen on {listen}: {e}")))?;
     let address = listener.local_addr().map_err(CliError::environment)?;
-    let tls = match tls::files(config.serve_tls_cert(), config.serve_tls_key())? {
-        Some((cert, key)) => Some(Arc::new(Tls::read(&cert, &key)?)),
-        None => None,
-    };
-    let log = Format::by_name(config.serve_log_format());
+    let tls = Arc::new(Tls::read(&config)?);
+    let log = Arc::new(Log::new(&config));
+    let told = log.clone();
     let engine = Engine::builder()
         .data_dir(&args.data)
         .config(config.clone())
-        .logger(move |severity, line| log.say(severity, line))
+        .logger(move |severity, line| told.say(severity, line))
         .start()
         .map_err(|e| match e {
             OpenError::Config(_) | OpenError::CustomType(_) => CliError::Usage(e.to_string()),
             e => CliError::Environment(e.to_string()),
         })?;
     let engine = Arc::new(engine);
-    let api = Arc::new(Api::new(engine.clone()));
     let data = engine.data_dir().unwrap_or(&args.data).to_owned();
+    let connections = Limit::new(config.serve_max_connections() as usize);
+    let reloader = Arc::new(Reloader {
+        args,
+        engine: engine.clone(),
+        tls: tls.clone(),
+        connections: connections.clone(),
+        log: log.clone(),
+        one_at_a_time: Mutex::new(()),
+    });
+    let reload = {
+        let reloader = reloader.clone();
+        Box::new(move || reloader.reload())
+    };
+    let api = Arc::new(Api::new(engine.clone()).on_reload(reload));
     let new_key = welcome::first_key(&engine, &api, &data)?;
 
     let (stop, stopped) = watch::channel(false);
     let mut listeners = JoinSet::new();
     let mount = Arc::new(Mount::new(api.clone()));
-    let connections = config.serve_max_connections() as usize;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let tcp = Listener::Tcp(listener, tls.clone());
+    let scheme = if tls.acceptor().is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let tcp = Listener::Tcp(listener, tls);
     let served = listen::serve(
         tcp,
         mount.clone(),
         Caller::Key,
-        connections,
+        connections.clone(),
         stopped.clone(),
     );
     listeners.spawn(served);
@@ -101,7 +117,16 @@ async fn serve(config: Config, args: ServeArgs) -> Result<(), CliError> {
     };
     welcome::welcome(&format!("{scheme}://{address}"), &data, new_key.as_deref());
 
-    signals.end().await;
+    loop {
+        match signals.next().await {
+            Told::End => break,
+            Told::Reload => {
+                let reloader = reloader.clone();
+                // It says itself what it came to.
+                let _ = tokio::task::spawn_blocking(move || reloader.reload()).await;
+            }
+        }
+    }
     let ending = format!(
         "closing: batches under way have {} s to end",
         CLOSE.as_secs()
@@ -142,10 +167,17 @@ fn bind_ingest(path: &Path, data: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The signals that end it, waited for from the start: one that comes early is not lost.
+/// What a signal asks for.
+enum Told {
+    End,
+    Reload,
+}
+
+/// The signals that it heeds, waited for from the start: one that comes early is not lost.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -153,13 +185,15 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn end(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 }

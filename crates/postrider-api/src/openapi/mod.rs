@@ -150,7 +150,11 @@ fn errors(op: &Operation) -> Vec<(u16, &'static str)> {
         (body.is_some(), 409, "Something by this id is there already"),
         (true, 413, "The body is too large"),
         (body.is_some(), 415, "The body is of another media type"),
-        (body.is_some(), 422, "A field is wrong, unknown or missing"),
+        (
+            body.is_some() || op.path.ends_with("/reload"),
+            422,
+            "A field is wrong, unknown or missing, or the file that is read",
+        ),
         (
             true,
             429,

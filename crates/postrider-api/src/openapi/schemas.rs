@@ -92,6 +92,15 @@ fn filters() -> Value {
             "type": "object", "required": ["offset", "event"],
             "properties": {"offset": {"type": "integer"}, "event": {"type": ["object", "null"]}},
         }})),
+        "Reloaded": results(&json!({
+            "type": "object", "required": ["applied", "needs_restart"],
+            "properties": {
+                "applied": {"type": "array", "items": {"type": "string"},
+                    "description": "Keys that have another value now"},
+                "needs_restart": {"type": "array", "items": {"type": "string"},
+                    "description": "Keys whose new value holds from a restart on"},
+            },
+        })),
         "Released": results(&json!({
             "type": "object", "required": ["released"], "properties": {"released": {"type": "integer"}},
         })),

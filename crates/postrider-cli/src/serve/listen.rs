@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// From connecting, or from the answer before, to the end of a request's head; also of a TLS handshake.
@@ -21,9 +21,24 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// Header lines of a request.
 const HEADERS: usize = 100;
 
+/// How many connections may be open at once to a listener; it may change while that listens.
+#[derive(Clone)]
+pub(super) struct Limit(watch::Sender<usize>);
+
+impl Limit {
+    pub(super) fn new(connections: usize) -> Limit {
+        Limit(watch::Sender::new(connections))
+    }
+
+    /// Who is connected stays.
+    pub(super) fn set(&self, connections: usize) {
+        self.0.send_replace(connections);
+    }
+}
+
 /// Where connections come from.
 pub(super) enum Listener {
-    Tcp(TcpListener, Option<Arc<Tls>>),
+    Tcp(TcpListener, Arc<Tls>),
     Unix(UnixListener),
 }
 
@@ -32,17 +47,17 @@ pub(super) async fn serve(
     listener: Listener,
     mount: Arc<Mount>,
     caller: Caller,
-    connections: usize,
+    connections: Limit,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(connections));
+    let mut limit = connections.0.subscribe();
     let mut open = JoinSet::new();
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            break;
-        };
+        let room = open.len() < *limit.borrow_and_update();
         let accepted = tokio::select! {
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener), if room => accepted,
+            Some(_) = open.join_next() => continue,
+            _ = limit.changed() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         let stream = match accepted {
@@ -65,9 +80,7 @@ pub(super) async fn serve(
                     }
                 }
             }
-            drop(place);
         });
-        while open.try_join_next().is_some() {}
     }
     while open.join_next().await.is_some() {}
 }
@@ -84,9 +97,9 @@ async fn accept(listener: &Listener) -> io::Result<Stream> {
             let (stream, _) = listener.accept().await?;
             // Answers are small, and each is one write.
             stream.set_nodelay(true)?;
-            match tls {
+            match tls.acceptor() {
                 None => Stream::Plain(stream),
-                Some(tls) => Stream::Tls(stream, tls.acceptor()),
+                Some(tls) => Stream::Tls(stream, tls),
             }
         }
         Listener::Unix(listener) => Stream::Unix(listener.accept().await?.0),

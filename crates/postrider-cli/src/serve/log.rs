@@ -1,13 +1,46 @@
 //! What `serve` writes to standard error.
 
 use jiff::Timestamp;
+use postrider::config::Config;
 use postrider::engine::Severity;
 use serde_json::json;
 use std::io::Write;
+use std::sync::{PoisonError, RwLock};
+
+/// Standard error as the configuration wants it.
+pub(super) struct Log(RwLock<(Format, Severity)>);
+
+impl Log {
+    pub(super) fn new(config: &Config) -> Log {
+        Log(RwLock::new(of(config)))
+    }
+
+    /// From now on as this configuration wants it.
+    pub(super) fn take(&self, config: &Config) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = of(config);
+    }
+
+    /// Writes a line, unless it is less serious than what is wanted.
+    pub(super) fn say(&self, severity: Severity, message: &str) {
+        let (format, least) = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if severity <= least {
+            format.say(severity, message);
+        }
+    }
+}
+
+fn of(config: &Config) -> (Format, Severity) {
+    let least = match config.serve_log_level() {
+        "error" => Severity::Error,
+        "warning" => Severity::Warning,
+        _ => Severity::Info,
+    };
+    (Format::by_name(config.serve_log_format()), least)
+}
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+enum Format {
     /// `warning: …`, for people; whoever keeps it adds the time.
     Text,
     /// An object with `time`, `level` and `message`.
@@ -15,7 +48,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn by_name(name: &str) -> Format {
+    fn by_name(name: &str) -> Format {
         match name {
             "json" => Format::Json,
             _ => Format::Text,
@@ -23,7 +56,7 @@ impl Format {
     }
 
     /// Writes a line, in one piece: threads write at the same time.
-    pub(super) fn say(self, severity: Severity, message: &str) {
+    fn say(self, severity: Severity, message: &str) {
         let line = self.line(severity, message, Timestamp::now());
         // With nowhere to write to, there is nobody to tell.
         let _ = std::io::stderr().write_all(line.as_bytes());

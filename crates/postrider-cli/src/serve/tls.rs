@@ -1,16 +1,17 @@
 //! TLS for the listener: certificate and key from PEM files.
 
 use crate::error::CliError;
+use postrider::config::Config;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 
-/// The listener's certificate.
+/// The listener's certificate, if it speaks TLS; it may be replaced while the listener listens.
 pub(super) struct Tls {
-    current: Arc<ServerConfig>,
+    current: RwLock<Option<Arc<ServerConfig>>>,
 }
 
 /// Where certificate and key are; `None`: no TLS.
@@ -25,14 +26,29 @@ pub(super) fn files(cert: &str, key: &str) -> Result<Option<(PathBuf, PathBuf)>,
 }
 
 impl Tls {
-    pub(super) fn read(cert: &Path, key: &Path) -> Result<Tls, CliError> {
+    /// Reads the files that the configuration names.
+    pub(super) fn read(config: &Config) -> Result<Tls, CliError> {
+        let files = files(config.serve_tls_cert(), config.serve_tls_key())?;
+        let current = match files {
+            Some((cert, key)) => Some(server_config(&cert, &key)?),
+            None => None,
+        };
         Ok(Tls {
-            current: server_config(cert, key)?,
+            current: RwLock::new(current),
         })
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current.clone())
+    /// For connections that are accepted from now on.
+    pub(super) fn replace(&self, other: Tls) {
+        let other = other.current.into_inner();
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = other.unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// `None` where connections are plain.
+    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone().map(TlsAcceptor::from)
     }
 }
 
