@@ -3,11 +3,13 @@
 
 use postrider::engine::{Engine, Level};
 use postrider::event::{Event, fields, types};
-use postrider_api::{Api, Caller, Request};
+use postrider_api::{AdminSocket, Api, Caller, Request};
 use postrider_tests::binary::until;
 use postrider_tests::books::{MINUTE, engine};
 use postrider_tests::receiver::{Post, Receiver, Reply};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -260,6 +262,36 @@ fn what_is_paused_waits_and_what_is_dead_is_replayed_under_its_id() {
         Some(6),
         "{metrics}"
     );
+}
+
+#[test]
+fn one_call_lets_the_command_line_reach_an_embedded_engine() {
+    let w = World::new();
+    let admin = AdminSocket::of(&w.engine).expect("a socket");
+    let data = w.engine.data_dir().expect("a directory").to_owned();
+    let ask = |method: &str, path: &str| {
+        let mut stream = UnixStream::connect(data.join("admin.sock")).expect("it listens");
+        let head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    assert!(ask("GET", "/api/v1/webhooks").starts_with("HTTP/1.1 200"));
+    // Its settings are its host's.
+    let refused = ask("POST", "/api/v1/reload");
+    assert!(refused.starts_with("HTTP/1.1 422"), "{refused}");
+    assert!(refused.contains("its host sets its settings"), "{refused}");
+    drop(admin);
+    assert!(!data.join("admin.sock").exists());
+
+    let memory = Arc::new(engine(None, &[]));
+    assert!(AdminSocket::of(&memory).expect("none").is_none());
+    let mut off = (*w.engine.config()).clone();
+    off.set("admin.socket", "false").expect("allowed");
+    let without = Engine::builder().data_dir(data.join("other")).config(off);
+    let without = Arc::new(without.start().expect("an engine"));
+    assert!(AdminSocket::of(&without).expect("none").is_none());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! raise SIGPIPE, descriptors stay clear of the host's first three, a forked child lets go.
 
 use crate::{Api, Caller, MAX_BODY, Request, Response, body_too_large};
+use postrider::engine::Engine;
 use postrider::{fork, thread};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -42,6 +43,19 @@ pub struct AdminSocket {
 }
 
 impl AdminSocket {
+    /// Opens the admin socket of an engine: what a program that embeds one calls behind `start`. `None` where
+    /// `admin.socket` is off, or the engine keeps nothing on disk. Drop it before the engine is closed.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open). The engine works without.
+    pub fn of(engine: &Arc<Engine>) -> io::Result<Option<AdminSocket>> {
+        let dir = engine.data_dir();
+        match dir.filter(|_| engine.config().admin_socket()) {
+            Some(dir) => AdminSocket::open(Arc::new(Api::new(engine.clone())), dir).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Opens `admin.sock` in `dir`, mode 0600. One that is left from a killed process is replaced: the
     /// data directory's lock, which the engine holds, says that nobody listens on it.
     ///
