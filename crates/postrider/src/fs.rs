@@ -37,6 +37,9 @@ pub trait File: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves space for `len` bytes from 0, so that writing them can't meet a full disk.
     fn allocate(&self, len: u64) -> io::Result<()>;
+    /// The same without changing the length, so that the file may grow to `len` on a full disk. A file system
+    /// that knows no such reservation makes none, and says nothing.
+    fn reserve(&self, len: u64) -> io::Result<()>;
     /// Makes `[from, to)` read as zeros, freeing no reserved space where the file system allows it.
     fn zero(&self, from: u64, to: u64) -> io::Result<()>;
     /// Makes data (and the length) durable: `fdatasync`.

@@ -117,6 +117,13 @@ impl File for RealFile {
         }
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, len) {
+            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
     fn zero(&self, from: u64, to: u64) -> io::Result<()> {
         if from >= to {
             return Ok(());

@@ -49,6 +49,7 @@ struct State {
     changes: Vec<NameChange>,
     dirs: BTreeSet<PathBuf>,
     faults: Vec<Fault>,
+    witness: Option<Arc<Witness>>,
     /// Bytes that all files together may have.
     capacity: usize,
     bytes_read: u64,
@@ -57,9 +58,14 @@ struct State {
     random: u64,
 }
 
+/// Told which name goes, and what a power cut would leave at that moment.
+type Witness = dyn Fn(&Path, &SimFs) + Send + Sync;
+
 #[derive(Clone, Default)]
 struct Inode {
     now: Vec<u8>,
+    /// Space held, if that is more.
+    reserved: usize,
     durable: Vec<u8>,
     pending: Vec<Change>,
 }
@@ -99,6 +105,7 @@ impl SimFs {
             changes: Vec::new(),
             dirs: BTreeSet::new(),
             faults: Vec::new(),
+            witness: None,
             capacity: usize::MAX,
             bytes_read: 0,
             life: 0,
@@ -144,6 +151,34 @@ impl SimFs {
                 *byte ^= 1 << (bit % 8);
             }
         }
+    }
+
+    /// Calls `witness` whenever a name is about to go, with what a power cut would leave then: what was synced,
+    /// and nothing else.
+    pub(crate) fn watch(&self, witness: impl Fn(&Path, &SimFs) + Send + Sync + 'static) {
+        self.state().witness = Some(Arc::new(witness));
+    }
+
+    fn goes(&self, path: &Path) {
+        let state = self.state();
+        let Some(witness) = state.witness.clone() else {
+            return;
+        };
+        let left = SimFs::new(0);
+        let durable = |inode: &Inode| Inode {
+            now: inode.durable.clone(),
+            durable: inode.durable.clone(),
+            ..Inode::default()
+        };
+        {
+            let mut left = left.state();
+            left.inodes = state.inodes.iter().map(durable).collect();
+            left.names = state.durable_names.clone();
+            left.durable_names = state.durable_names.clone();
+            left.dirs = state.dirs.clone();
+        }
+        drop(state);
+        witness(path, &left);
     }
 
     /// The process is gone, the machine goes on.
@@ -204,6 +239,12 @@ impl SimFs {
     }
 }
 
+impl Inode {
+    fn space(&self) -> usize {
+        self.now.len().max(self.reserved)
+    }
+}
+
 impl State {
     /// A random number below `n`, by SplitMix64.
     fn below(&mut self, n: usize) -> usize {
@@ -227,11 +268,11 @@ impl State {
 
     fn used(&self) -> usize {
         let held: BTreeSet<usize> = self.names.values().copied().collect();
-        held.iter().map(|&i| self.inodes[i].now.len()).sum()
+        held.iter().map(|&i| self.inodes[i].space()).sum()
     }
 
     fn grow(&mut self, inode: usize, len: usize) -> io::Result<()> {
-        let more = len.saturating_sub(self.inodes[inode].now.len());
+        let more = len.saturating_sub(self.inodes[inode].space());
         if more > 0 && self.used() + more > self.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -303,6 +344,7 @@ impl Fs for SimFs {
         if !self.state().names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        self.goes(from);
         self.changed(NameChange::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }
@@ -312,6 +354,7 @@ impl Fs for SimFs {
         if !self.state().names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        self.goes(path);
         self.changed(NameChange::Remove(path.to_owned()));
         Ok(())
     }
@@ -350,7 +393,13 @@ impl SimFile {
         let inode = &mut state.inodes[self.inode];
         match &change {
             Change::Write(at, bytes) => put(&mut inode.now, *at, bytes),
-            Change::Len(len) => inode.now.resize(*len, 0),
+            Change::Len(len) => {
+                // Cutting frees what was reserved.
+                if *len < inode.now.len() {
+                    inode.reserved = 0;
+                }
+                inode.now.resize(*len, 0);
+            }
         }
         inode.pending.push(change);
     }
@@ -399,6 +448,14 @@ impl File for SimFile {
         let len = state.inodes[self.inode].now.len().max(len as usize);
         state.grow(self.inode, len)?;
         self.set(&mut state, Change::Len(len));
+        Ok(())
+    }
+
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let mut state = self.alive(Op::Allocate)?;
+        state.grow(self.inode, len as usize)?;
+        let inode = &mut state.inodes[self.inode];
+        inode.reserved = inode.reserved.max(len as usize);
         Ok(())
     }
 

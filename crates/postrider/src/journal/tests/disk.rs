@@ -132,6 +132,10 @@ impl File for DiskFile {
         }
     }
 
+    fn reserve(&self, _: u64) -> io::Result<()> {
+        unreachable!("the journal reserves by growing")
+    }
+
     fn zero(&self, _: u64, _: u64) -> io::Result<()> {
         unreachable!("the journal zeroes nothing")
     }
