@@ -3,8 +3,8 @@
 //! redb's own file backend locks the file, and a child that the host forks would keep that lock
 //! alive after the engine has gone. The engine holds the data directory's lock instead.
 //!
-//! It grows by allocated space only: a full disk shows when the file has to grow, where a transaction can still be
-//! refused, and never in the middle of one.
+//! It grows by allocated space only: a full disk shows when the file has to grow beyond what is reserved, where a
+//! transaction can still be refused, and never in the middle of one.
 //!
 //! A forked child also inherits the open database: whatever it writes, or redb writes for it when
 //! the host's exit handlers drop it, must not reach the file under the parent's feet. So a child may read only.

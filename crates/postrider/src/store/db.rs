@@ -2,6 +2,9 @@
 //!
 //! After an I/O error (a full disk) redb refuses every further call on that database. A host that
 //! runs for months must not need a restart for that, so the next call opens the file again.
+//!
+//! A webhook can be changed and deleted on a full disk: space is held beyond the end of the file, for
+//! the next time that it has to grow.
 
 use super::backend::Backend;
 use super::{FORMER, KEYS, StoreError, TYPES, WEBHOOKS};
@@ -43,10 +46,12 @@ impl Db {
         if let Err(redb::TableError::TableDoesNotExist(_)) = lacks {
             lay_out(&database)?;
         }
-        Ok(Db {
+        let db = Db {
             open: RwLock::new(Some(database)),
             file: Some(file),
-        })
+        };
+        db.reserve();
+        Ok(db)
     }
 
     pub(super) fn memory() -> Result<Db, StoreError> {
@@ -70,12 +75,22 @@ impl Db {
         &self,
         mut work: impl FnMut(&WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.with(|db| {
+        let done = self.with(|db| {
             let tx = db.begin_write()?;
             let done = work(&tx)?;
             tx.commit()?;
             Ok(done)
-        })
+        })?;
+        self.reserve();
+        Ok(done)
+    }
+
+    /// Holds the space for the next time that the file has to grow: redb doubles it. Where there is none now, the
+    /// next change tries again.
+    fn reserve(&self) {
+        if let Some(file) = &self.file {
+            let _: io::Result<()> = file.len().and_then(|len| file.reserve(2 * len));
+        }
     }
 
     fn with<T>(

@@ -1,11 +1,9 @@
 use super::*;
-use crate::fs::{File, Open, RealFs};
+use crate::fs::sim::SimFs;
+use crate::fs::{Open, RealFs};
 use crate::webhook::{Auth, CustomHeader, Limits, SigningKey, Subaccounts};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use tempfile::TempDir;
 
 fn webhook(n: u128) -> Webhook {
@@ -222,96 +220,65 @@ fn a_link_in_its_place_is_refused() {
     assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
 }
 
-/// A disk on which nothing can grow while `full` is set.
-struct FullFs(Arc<AtomicBool>);
-struct FullFile(Arc<dyn File>, Arc<AtomicBool>);
-
-impl FullFile {
-    fn room(&self, len: u64) -> io::Result<()> {
-        if self.1.load(Ordering::SeqCst) && len > self.0.len()? {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-}
-
-impl File for FullFile {
-    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        self.0.read_at(buf, at)
-    }
-    fn write_at(&self, bufs: &[&[u8]], at: u64) -> io::Result<()> {
-        self.room(at + bufs.iter().map(|b| b.len() as u64).sum::<u64>())?;
-        self.0.write_at(bufs, at)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.room(len)?;
-        self.0.set_len(len)
-    }
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.room(len)?;
-        self.0.allocate(len)
-    }
-    fn zero(&self, from: u64, to: u64) -> io::Result<()> {
-        self.0.zero(from, to)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-}
-
-impl Fs for FullFs {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(FullFile(RealFs.open(path, how)?, self.0.clone())))
-    }
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        RealFs.create_dir(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        RealFs.list(dir)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealFs.remove(path)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        RealFs.sync_dir(dir)
+/// Longer than what a page of the file holds.
+fn long(n: u128) -> Webhook {
+    Webhook {
+        name: "n".repeat(10_000),
+        ..webhook(n)
     }
 }
 
 #[test]
 fn a_full_disk_fails_changes_but_never_reads() {
-    let dir = TempDir::new().unwrap();
-    let full = Arc::new(AtomicBool::new(false));
-    let store = Store::open(&FullFs(full.clone()), dir.path()).unwrap();
+    let fs = SimFs::new(1);
+    let store = Store::open(&fs, Path::new("/")).unwrap();
     let (key, text) = store.create_key(new_key(), 5).unwrap();
 
-    full.store(true, Ordering::SeqCst);
-    let big = |n| Webhook {
-        name: "n".repeat(1 << 20),
-        ..webhook(n)
-    };
+    fs.fill();
     let mut stored = 0;
     let error = loop {
-        match store.put_webhook(&big(stored)) {
+        match store.put_webhook(&long(stored)) {
             Ok(()) => stored += 1,
             Err(e) => break e,
         }
-        assert!(stored < 100, "the file never had to grow");
+        assert!(stored < 10_000, "the file never had to grow");
     };
     assert!(matches!(error, StoreError::Failed(_)), "{error:?}");
     assert_eq!(store.authenticate(text.expose()).unwrap(), Some(key));
     assert_eq!(store.webhooks().unwrap().len() as u128, stored);
 
-    full.store(false, Ordering::SeqCst);
-    store.put_webhook(&big(stored)).unwrap();
+    fs.set_capacity(usize::MAX);
+    store.put_webhook(&long(stored)).unwrap();
     drop(store);
-    let store = Store::open(&RealFs, dir.path()).unwrap();
+    let store = Store::open(&fs, Path::new("/")).unwrap();
     assert_eq!(store.webhooks().unwrap().len() as u128, stored + 1);
+}
+
+#[test]
+fn on_a_full_disk_webhooks_are_changed_and_deleted_all_the_same() {
+    let fs = SimFs::new(1);
+    let store = Store::open(&fs, Path::new("/")).unwrap();
+    let path = Path::new("/").join(FILE_NAME);
+    let len = || fs.open(&path, Open::Read).unwrap().len().unwrap();
+    fs.fill();
+    let before = len();
+    let mut stored = 0;
+    while len() == before {
+        store.put_webhook(&long(stored)).unwrap();
+        stored += 1;
+    }
+    for n in 0..stored {
+        let changed = Webhook {
+            revision: long(n).revision + 1,
+            ..long(n)
+        };
+        store.put_webhook(&changed).unwrap();
+        store.retain_former(|_, _| false).unwrap();
+    }
+    for n in 0..stored {
+        assert!(store.delete_webhook(webhook(n).id, true).unwrap());
+    }
+    assert_eq!(store.webhooks().unwrap(), []);
 }
 
 #[test]
