@@ -55,3 +55,11 @@ pub mod search;
 pub mod store;
 #[cfg(feature = "engine")]
 pub mod webhook;
+
+/// A property test of so many cases, unless `PROPTEST_CASES` asks for another number.
+#[cfg(all(test, feature = "engine"))]
+pub(crate) fn cases(usual: u32) -> proptest::test_runner::Config {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    let asked = asked.and_then(|n| n.parse().ok());
+    proptest::test_runner::Config::with_cases(asked.unwrap_or(usual))
+}

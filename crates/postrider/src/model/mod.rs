@@ -163,7 +163,7 @@ fn run(seed: u64, steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(48))]
 
     #[test]
     fn nothing_acknowledged_is_lost(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..120)) {

@@ -161,7 +161,7 @@ fn record_of(step: &Step, state: &State, n: u64) -> Option<Record> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(96))]
 
     /// Wherever it stops, what is recovered is the state after some record: none of the committed ones
     /// is missing, and no half of a record counts. The books always balance.

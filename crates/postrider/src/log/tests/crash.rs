@@ -211,7 +211,7 @@ fn check(model: &mut Model, log: &Log, kept: bool) -> Result<(), TestCaseError> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(32))]
 
     #[test]
     fn what_was_acknowledged_survives(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..80)) {

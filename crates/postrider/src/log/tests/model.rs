@@ -48,7 +48,7 @@ fn needed(model: &BTreeMap<u64, usize>, floor: u64, pin: &Range<u64>) -> Vec<u64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(24))]
 
     #[test]
     fn the_log_is_a_list_of_events(steps in prop::collection::vec(step(), 1..60), cached in any::<bool>()) {

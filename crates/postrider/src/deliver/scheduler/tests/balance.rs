@@ -208,7 +208,7 @@ fn settle(world: &mut World, model: &mut Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::cases(300))]
     #[test]
     fn the_books_balance_and_every_event_ends_once(
         steps in prop::collection::vec(step(), 1..80),
