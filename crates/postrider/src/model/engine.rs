@@ -67,7 +67,7 @@ impl Engine {
         let (writer, log, report) = log::open(config, state.next_offset()).expect("the log opens");
         prop_assert!(report.next_offset >= state.next_offset());
         let (found, frames) = events(&log);
-        let opened = facts.opened((&found, frames), report.is_damaged());
+        let opened = facts.opened((&found, frames), report.next_offset, report.is_damaged());
         opened.map_err(|e| TestCaseError::fail(format!("{e}; {report:?}")))?;
         let position = report.inbox_positions.iter().find(|p| p.0 == INBOX_FILE);
         let position = position.map_or(0, |p| p.1 as usize);

@@ -157,6 +157,7 @@ impl Facts {
     pub(super) fn opened(
         &mut self,
         (found, frames): (&BTreeMap<u64, String>, Vec<Range<u64>>),
+        next_offset: u64,
         is_damaged: bool,
     ) -> Result<(), TestCaseError> {
         prop_assert!(
@@ -182,6 +183,8 @@ impl Facts {
         }
         self.written = found.clone();
         self.frames = frames;
+        // Offsets that only a name had used may be given again, which says nothing of what gets them then.
+        self.synced = self.synced.min(next_offset);
         Ok(())
     }
 
