@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::event::{Entry, Schema, types};
-use crate::fs::RealFs;
+use crate::fs::sim::SimFs;
+use crate::fs::{Fs, RealFs};
 use crate::http;
 use crate::journal;
 use crate::log::{self, Log, LogConfig, LogWriter};
@@ -38,12 +39,18 @@ impl Half {
     }
 
     fn on_disk(dir: &Path, webhooks: &[Webhook]) -> Half {
+        Half::on(Arc::new(RealFs), dir, webhooks)
+    }
+
+    fn on(fs: Arc<dyn Fs>, dir: &Path, webhooks: &[Webhook]) -> Half {
         let (journal_dir, log_dir) = (dir.join("journal"), dir.join("log"));
-        let (fs, clock) = (Arc::new(RealFs), Arc::new(SystemClock));
-        let (journal, recovered) = journal::open(&journal_dir, fs, clock).expect("a journal");
+        let clock = Arc::new(SystemClock);
+        let journal = journal::open(&journal_dir, fs.clone(), clock);
+        let (journal, recovered) = journal.expect("a journal");
         let above = recovered.state.next_offset();
         let config = LogConfig {
-            segment_bytes: 4 << 20,
+            segment_bytes: 2 << 20,
+            fs,
             ..LogConfig::on_disk(log_dir)
         };
         let (writer, log, _) = log::open(config, above).expect("a log");
@@ -374,6 +381,69 @@ fn the_log_in_memory_is_released_as_batches_arrive() {
     let snapshot = half.settled();
     let books = &snapshot.webhooks[&Uuid::from_bytes([1; 16])];
     assert_eq!(books.delivered, frame * frames);
+}
+
+#[test]
+fn a_segment_goes_only_when_a_power_cut_would_leave_a_journal_that_needs_nothing_of_it() {
+    let (dir, fs) = (Path::new("/data"), SimFs::new(1));
+    // For each segment that went: where the next one begins, and what the journal would have said.
+    let gone: Arc<Mutex<Vec<(u64, journal::State)>>> = Arc::default();
+    let (told, all) = (gone.clone(), fs.clone());
+    fs.watch(move |path, left| {
+        if path.extension().is_none_or(|e| e != "seg") {
+            return;
+        }
+        let names = all.list(path.parent().unwrap()).unwrap();
+        let next = names
+            .iter()
+            .find(|p| *p > path && p.extension() == path.extension());
+        let next = next.and_then(|p| p.file_stem()?.to_str()?.parse().ok());
+        let journal = journal::read(Path::new("/data/journal"), left).unwrap();
+        told.lock()
+            .unwrap()
+            .push((next.expect("the active one stays"), journal.unwrap().state));
+    });
+    let receiver = Receiver::start(Some(200));
+    let hook = webhook(1, &receiver.url());
+    let mut half = Half::on(Arc::new(fs.clone()), dir, std::slice::from_ref(&hook));
+    while half.log.stats().bytes < 7 << 20 {
+        half.push(6_000);
+    }
+    half.log.sync().unwrap();
+    while gone.lock().unwrap().len() < 2 {
+        half.log.maintain().unwrap();
+        std::thread::yield_now();
+    }
+    for (next, state) in gone.lock().unwrap().iter() {
+        let scanned_to = state.webhook(hook.id).expect("it is known").scanned_to;
+        assert!(
+            scanned_to >= *next,
+            "read up to {scanned_to}, gone up to {next}"
+        );
+        let letters = state.dead_letters().map(|letter| &letter.start);
+        for start in state.batches().map(|open| &open.start).chain(letters) {
+            assert!(
+                start.spans.iter().all(|span| span.first >= *next),
+                "{start:?}"
+            );
+        }
+    }
+
+    // And such a power cut costs nothing.
+    let pushed = half.next;
+    fs.power_cut();
+    drop(half);
+    let half = Half::on(Arc::new(fs), dir, std::slice::from_ref(&hook));
+    let books = &half.settled().webhooks[&hook.id];
+    assert_eq!(
+        (books.accepted, books.delivered),
+        (pushed, pushed),
+        "{books:?}"
+    );
+    assert_eq!(
+        receiver.wait_for(pushed as usize),
+        (0..pushed).collect::<Vec<_>>()
+    );
 }
 
 #[test]
