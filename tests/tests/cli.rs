@@ -1,8 +1,10 @@
 //! The binary's commands, and what they say to bad input.
 
-use postrider_tests::binary::{Background, Served, push, run, told};
-use postrider_tests::receiver::Receiver;
-use serde_json::Value;
+use postrider::webhook::WebhookSpec;
+use postrider_tests::binary::{Background, Served, push, run, told, until};
+use postrider_tests::books;
+use postrider_tests::receiver::{Receiver, Reply};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
 
@@ -416,4 +418,111 @@ fn help_completions_and_man_page_are_there() {
     );
     assert!(told(&run(&["config"])).contains("batch.max_events"));
     assert!(Path::new(postrider_tests::binary::binary()).exists());
+}
+
+#[test]
+fn a_webhook_is_paused_and_resumed_and_its_dead_letters_and_past_are_replayed() {
+    let receiver = Receiver::ok();
+    let dir = tempfile::tempdir().expect("a directory");
+    let body = json!({"name": "n", "target": receiver.url("/"), "events": ["delivery"],
+        "outcomes": {"404": "dead"}, "limits": {"batch_events": 4, "linger_ms": 0}});
+    let spec = WebhookSpec::from_json(&body, |_| true).expect("a webhook");
+    let engine = books::engine(Some(dir.path()), &[]);
+    let id = engine.create_webhook(spec).expect("created").id.to_string();
+    books::close(&engine);
+    let served = Served::start(dir.path(), &[]);
+    let data = served.data_arg();
+    let webhook = |args: &[&str]| {
+        let done = run(&[&["webhook"], args, &["--data", data]].concat());
+        (done.status.code(), told(&done).trim().to_owned())
+    };
+    let done = |args: &[&str]| {
+        let (code, text) = webhook(args);
+        assert_eq!(code, Some(0), "{args:?}: {text}");
+        text
+    };
+    let books = |name: &str| {
+        let line = format!("postrider_webhook_{name}{{webhook=\"{id}\"}} ");
+        let stats = told(&run(&["stats", "--data", data]));
+        let number = stats.lines().find_map(|l| l.strip_prefix(&line));
+        number.and_then(|n| n.parse::<u64>().ok())
+    };
+    let lines = |n: usize| "{\"type\":\"delivery\"}\n".repeat(n).into_bytes();
+
+    // Dead letters: one by its id, then all.
+    receiver.answer(|_| Reply::Status(404));
+    assert!(push(data, &lines(10)).status.success());
+    until("dead letters", || {
+        (books("pending")? == 0 && books("dead_total")? == 10).then_some(())
+    });
+    let letters = done(&["dead", &id]);
+    assert!(
+        letters
+            .lines()
+            .all(|l| l.contains("rejected") && l.contains("404")),
+        "{letters}"
+    );
+    let json: Value = serde_json::from_str(&done(&["dead", &id, "--json"])).expect("JSON");
+    let first = &json[0];
+    let (batch, events) = (
+        first["batch_id"].as_str().expect("an id"),
+        &first["batch_size"],
+    );
+    assert!(letters.starts_with(first["ts"].as_str().expect("a time")) && letters.contains(batch));
+    assert_eq!(done(&["dead", &id, "--limit", "1"]).lines().count(), 1);
+    receiver.answer(|_| Reply::Status(200));
+    assert_eq!(
+        done(&["replay", &id, batch]),
+        format!("1 batches, {events} events")
+    );
+    let (code, text) = webhook(&["replay", &id, batch]);
+    assert!(
+        code == Some(1) && text.contains(batch),
+        "it is none any more: {text}"
+    );
+    let rest = 10 - events.as_u64().expect("a number");
+    let replayed = done(&["replay", &id, "--all"]);
+    assert!(
+        replayed.ends_with(&format!(" batches, {rest} events")),
+        "{replayed}"
+    );
+    until("them delivered", || {
+        (books("delivered_total")? == 10 && books("dead_total")? == 0).then_some(())
+    });
+    assert_eq!(done(&["dead", &id]), "");
+
+    // Held, then let go.
+    let before = receiver.posts().len();
+    assert_eq!(done(&["pause", &id]), "paused");
+    assert!(push(data, &lines(3)).status.success());
+    until("events that wait", || {
+        (books("pending")? == 3).then_some(())
+    });
+    assert_eq!(receiver.posts().len(), before, "nothing leaves");
+    assert_eq!(done(&["resume", &id]), "up");
+    until("them delivered", || {
+        (books("delivered_total")? == 13).then_some(())
+    });
+
+    // A stretch of time, under new batch ids.
+    let past = done(&["replay", &id, "--from", "2020-01-01T00:00:00Z"]);
+    assert!(past.ends_with(" batches, 13 events"), "{past}");
+    until("them delivered again", || {
+        (books("delivered_total")? == 26).then_some(())
+    });
+    let none = [
+        "replay",
+        &id,
+        "--from",
+        "2020-01-01T00:00:00Z",
+        "--to",
+        "2020-01-02T00:00:00Z",
+    ];
+    assert_eq!(done(&none), "0 batches, 0 events");
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    for command in ["pause", "resume", "dead"] {
+        let (code, text) = webhook(&[command, nobody]);
+        assert_eq!(code, Some(1), "{command}: {text}");
+    }
+    served.process.terminate();
 }
