@@ -6,6 +6,7 @@
 use postrider::engine::{Engine, Level, PushOptions};
 use postrider::event::{Event, types};
 use postrider::webhook::WebhookSpec;
+use postrider_tests::books;
 use postrider_tests::receiver::{Post, Receiver, Reply};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -222,21 +223,9 @@ fn what_was_acknowledged_as_written_arrives_whenever_the_process_is_killed() {
         last.push_fields(event.ty(), fields, options).unwrap();
     }
     written.lock().unwrap().insert((rounds, 0), STEP);
-    let deadline = Instant::now() + LONG;
-    let books = loop {
-        let stats = last.stats();
-        assert!(stats.balanced(), "{stats:?}");
-        let books = stats.books.webhooks[&webhook].clone();
-        if books.pending == 0 {
-            break books;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "not delivered in time: {stats:?}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    last.close(LONG).unwrap();
+    books::wait(&last, webhook, "delivered", |b| b.pending == 0);
+    let books = books::of(&last, webhook);
+    books::close(&last);
 
     let seen = seen.lock().unwrap();
     let written = written.lock().unwrap();
