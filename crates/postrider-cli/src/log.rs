@@ -315,8 +315,8 @@ fn stats(dir: &LogDir) -> Result<(), CliError> {
     let mut subaccounts: BTreeMap<u32, u64> = BTreeMap::new();
     for (&(type_id, subaccount), &count) in segments.iter().flat_map(|s| &s.contents.counts) {
         let name = names.get(&type_id).map_or("?", String::as_str);
-        *types.entry(name).or_default() += u64::from(count);
-        *subaccounts.entry(subaccount).or_default() += u64::from(count);
+        *types.entry(name).or_default() += u64::from(count.events);
+        *subaccounts.entry(subaccount).or_default() += u64::from(count.events);
     }
     let sum = |f: fn(&SegmentReport) -> u64| segments.iter().map(f).sum::<u64>();
     let journal = journal::read(&data.join("journal"), &RealFs).map_err(failed)?;

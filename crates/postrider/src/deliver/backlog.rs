@@ -105,6 +105,21 @@ impl Backlog {
         }
     }
 
+    /// Counts events from `first` on without their runs: it lags from there on.
+    pub(crate) fn count(&mut self, first: u64, events: u64, bytes: u64) {
+        if first < self.from {
+            // All of them are: where a webhook begins is between two counts.
+            return;
+        }
+        self.events += events;
+        self.bytes += bytes;
+        let lag = self.lag.get_or_insert(Lag {
+            from: first,
+            events: 0,
+        });
+        lag.events += events;
+    }
+
     /// Takes a run that was read back; `false` when there is no room, so that it lags from here.
     pub(crate) fn take_back(&mut self, run: Run, budget: &mut Budget) -> bool {
         match self.lag {
@@ -217,6 +232,27 @@ mod tests {
         assert_eq!(at, 32, "no room for more than 16");
         assert_eq!(backlog.looked_to(0, 1000), 0);
         assert_eq!((backlog.events(), backlog.lag()), (168, Some(320)));
+    }
+
+    #[test]
+    fn what_is_only_counted_is_read_back_behind_what_was_there() {
+        let mut budget = budget(9);
+        let mut backlog = Backlog::new(5);
+        backlog.count(0, 7, 70);
+        backlog.accept(run(5, 2), &mut budget);
+        backlog.count(10, 3, 30);
+        backlog.count(20, 1, 10);
+        assert_eq!((backlog.events(), backlog.bytes()), (6, 60));
+        assert_eq!((backlog.position(30), backlog.lag()), (5, Some(10)));
+        backlog.take_front(2, 20, &mut budget);
+        assert_eq!(backlog.position(30), 10);
+        assert!(backlog.take_back(run(11, 3), &mut budget));
+        assert!(backlog.take_back(run(24, 1), &mut budget));
+        assert_eq!(backlog.looked_to(30, 30), 0);
+        assert_eq!(
+            (backlog.events(), backlog.bytes(), backlog.lag()),
+            (4, 40, None)
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::settings::{Settings, Terms};
 use super::standing::Standing;
 use crate::http::{Client, Done, Request, Reuse, Setup};
 use crate::journal::{BatchStatus, DeadLetter, Journal, JournalError, Reason};
-use crate::log::Log;
+use crate::log::{FrameTable, Log, LogError, Part};
 use crate::route::{Selection, TypeSet};
 use crate::time::{Clock, Instant, Now};
 use crate::webhook::Replayed;
@@ -184,15 +184,27 @@ impl Courier {
         }
     }
 
-    /// Routes everything that was there before the start.
+    /// Counts what was there before the start: segments that nobody's place is in by their indexes, so that it takes
+    /// no longer where the backlog is large.
     fn catch_up(&mut self) {
         let next = self.log.next_offset();
         loop {
-            let now = self.clock.now();
-            let before = self.scheduler.routed();
-            match self.route_frames(u32::MAX, now) {
-                Ok(last_frame) => {
-                    self.unsynced = last_frame.unwrap_or(before)..next;
+            let now = self.clock.now().mono;
+            let scheduler = &mut self.scheduler;
+            let mut end = scheduler.routed();
+            let read = self.log.outline(end, |part| match part {
+                Part::Segment(offsets, contents) => {
+                    end = offsets.end;
+                    scheduler.count(offsets, contents.counts.iter())
+                }
+                Part::Frame(table) => {
+                    end = route_table(scheduler, table, now);
+                    true
+                }
+            });
+            match read {
+                Ok(()) => {
+                    self.unsynced = end..next;
                     return self.scheduler.caught_up(next);
                 }
                 Err(error) => {
@@ -219,24 +231,14 @@ impl Courier {
         routed > before && routed < self.log.next_offset()
     }
 
-    /// Routes up to `frames` frames; answers the end of the last one.
-    fn route_frames(&mut self, frames: u32, now: Now) -> Result<Option<u64>, crate::log::LogError> {
-        let (mut left, mut end) = (frames, None);
-        let scheduler = &mut self.scheduler;
+    /// Routes up to `frames` frames.
+    fn route_frames(&mut self, frames: u32, now: Now) -> Result<(), LogError> {
+        let (scheduler, mut left) = (&mut self.scheduler, frames);
         self.log.tables(scheduler.routed(), |table| {
-            let (base, count) = (table.base_offset(), table.count());
-            scheduler.route(
-                base,
-                count,
-                table.written_ms(),
-                |i| table.entry(i),
-                now.mono,
-            );
-            end = Some(base + u64::from(count));
+            route_table(scheduler, table, now.mono);
             left -= 1;
             left > 0
-        })?;
-        Ok(end)
+        })
     }
 
     /// Reads tables back for webhooks that lag.
@@ -689,6 +691,14 @@ impl Courier {
         tell(&reply, StopReport { finished, cut_off });
         true
     }
+}
+
+/// Routes a frame; answers the offset behind it.
+fn route_table(scheduler: &mut Scheduler, table: &FrameTable<'_>, now: Instant) -> u64 {
+    let (base, count) = (table.base_offset(), table.count());
+    let written_ms = table.written_ms();
+    scheduler.route(base, count, written_ms, |i| table.entry(i), now);
+    base + u64::from(count)
 }
 
 /// Answers a question. Who asked may have stopped waiting, which is theirs to decide.

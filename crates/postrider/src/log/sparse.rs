@@ -5,7 +5,7 @@ use super::error::LogError;
 use super::format::FrameHeader;
 use super::frame::{Frame, FrameTable};
 use super::handle::Log;
-use super::index::{self, postings};
+use super::index::{self, Count, postings};
 use super::read::Place;
 use super::segment::Segment;
 use super::walk::Walk;
@@ -104,7 +104,7 @@ impl Log {
         let read = || index::read(&*self.config.fs, &segment.path, &segment.header);
         let (front, file) = indexed.then(read)??;
         let counts = front.contents.counts.iter();
-        let of = |(_, count): (&(u16, u32), &u32)| u64::from(*count);
+        let of = |(_, count): (&(u16, u32), &Count)| u64::from(count.events);
         let all: u64 = counts.clone().map(of).sum();
         let some: u64 = counts.filter(|((t, s), _)| wants(*t, *s)).map(of).sum();
         if some * SPARSE > all {

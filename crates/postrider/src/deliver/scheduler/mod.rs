@@ -25,6 +25,7 @@ mod webhooks;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ use super::settings::Settings;
 use super::token::{Blame, Token};
 use crate::event::Entry;
 use crate::journal::{Change, OpenBatch, Reason, Record, Span, State};
+use crate::log::Count;
 use crate::route::{Router, Run, Selection, TypeSet};
 use crate::time::{Instant, Now, UnixMillis};
 use crate::webhook::{Activity, Condition};
@@ -200,6 +202,57 @@ impl Scheduler {
         self.routed = self.routed.max(end);
     }
 
+    /// Counts what is wanted of many events without seeing any; their webhooks lag from here on. Answers `false`,
+    /// with nothing done, where a webhook begins or asks for something else among them, or some were
+    /// routed: then they must be routed one by one.
+    pub(crate) fn count<'a>(
+        &mut self,
+        offsets: Range<u64>,
+        counts: impl ExactSizeIterator<Item = (&'a (u16, u32), &'a Count)>,
+    ) -> bool {
+        while self.begins.first().is_some_and(|at| *at <= offsets.start) {
+            self.begins.pop_first();
+            self.router = None;
+        }
+        let between = self.begins.first().is_some_and(|at| *at < offsets.end);
+        // With that many kinds of events for that many webhooks, the events are less work.
+        let work = counts.len() as u64 * self.hooks.len() as u64;
+        if between || self.routed > offsets.start || work > offsets.end - offsets.start {
+            return false;
+        }
+        let Scheduler {
+            router,
+            hooks,
+            lagging,
+            touched,
+            ..
+        } = self;
+        let router = router_at(router, hooks, offsets.start);
+        for (&(type_id, subaccount), count) in counts {
+            let kind = Entry {
+                type_id,
+                subaccount,
+                ..Entry::default()
+            };
+            let at = Run::empty(offsets.start, Instant(0), 0);
+            router.route(at, std::iter::once(kind), |slot, _| {
+                let Some(hook) = hooks[slot as usize].as_mut() else {
+                    return;
+                };
+                let (events, bytes) = (u64::from(count.events), count.bytes);
+                hook.backlog.count(offsets.start, events, bytes);
+                if hook.backlog.lag().is_some() {
+                    lagging.insert(slot);
+                }
+                if !std::mem::replace(&mut hook.touched, true) {
+                    touched[usize::from(hook.is_proven())].push_back(slot);
+                }
+            });
+        }
+        self.routed = self.routed.max(offsets.end);
+        true
+    }
+
     fn route_stretch(&mut self, at: Run, entries: impl Iterator<Item = Entry> + Clone) {
         let Scheduler {
             router,
@@ -209,14 +262,7 @@ impl Scheduler {
             touched,
             ..
         } = self;
-        let router = router.get_or_insert_with(|| {
-            let asks = |(slot, hook): (u32, &Option<Hook>)| {
-                let (selection, _) = hook.as_ref()?.selection_at(at.first)?;
-                Some((slot, selection.clone()))
-            };
-            Router::new((0..).zip(&*hooks).filter_map(asks))
-        });
-        router.route(at, entries, |slot, run| {
+        router_at(router, hooks, at.first).route(at, entries, |slot, run| {
             let Some(hook) = hooks[slot as usize].as_mut() else {
                 return;
             };
@@ -512,4 +558,19 @@ impl Scheduler {
         let own = hook.and_then(|hook| hook.pace.give_up_after);
         own.unwrap_or(self.settings.retry.give_up_after)
     }
+}
+
+/// The router for what the webhooks ask for at `offset`, made where there is none.
+fn router_at<'a>(
+    router: &'a mut Option<Router>,
+    hooks: &[Option<Hook>],
+    offset: u64,
+) -> &'a mut Router {
+    router.get_or_insert_with(|| {
+        let asks = |(slot, hook): (u32, &Option<Hook>)| {
+            let (selection, _) = hook.as_ref()?.selection_at(offset)?;
+            Some((slot, selection.clone()))
+        };
+        Router::new((0..).zip(hooks).filter_map(asks))
+    })
 }

@@ -10,8 +10,8 @@
 //! summaries: one row per block of a Bloom filter      a search reads one row per value that it looks for
 //! ```
 //!
-//! Signposts find an offset's frame. Counts say which types and subaccounts there are, and where their
-//! [`postings`] are. A stretch is about a megabyte of frames, with its times; the [`summary`] says which
+//! Signposts find an offset's frame. Counts say which types and subaccounts there are, so that a backlog is counted
+//! without reading it, and where their [`postings`] are. A stretch is about a megabyte of frames, with its times; the [`summary`] says which
 //! stretches can hold an event with a given recipient, message id and so on.
 
 pub(super) mod postings;
@@ -25,7 +25,7 @@ use super::frame::{Frame, FrameTable};
 use super::segment::{Extent, Segment, Signpost};
 use super::slab::Pool;
 use super::walk::Walk;
-use crate::event::Entry;
+use crate::event::{Entry, SEPARATOR};
 use crate::fs::{File, Fs, Open};
 use crate::time::UnixMillis;
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"PRINDEX1";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = 128;
 const SIGNPOST: usize = 16;
-const COUNT: usize = 20;
+const COUNT: usize = 28;
 const STRETCH: usize = 32;
 
 /// A stretch ends with the frame that takes it over this many bytes.
@@ -55,8 +55,17 @@ pub const OTHER_SUBACCOUNTS: u32 = u32::MAX;
 pub struct Contents {
     /// The least and the greatest `timestamp` of its events.
     pub times_ms: Option<(UnixMillis, UnixMillis)>,
-    /// How many events there are of each type and subaccount: (type id, subaccount).
-    pub counts: BTreeMap<(u16, u32), u32>,
+    /// What there is of each type and subaccount: (type id, subaccount).
+    pub counts: BTreeMap<(u16, u32), Count>,
+}
+
+/// Events of one type and subaccount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub events: u32,
+    /// Their bytes in bodies, a separator each.
+    pub bytes: u64,
 }
 
 impl Contents {
@@ -72,7 +81,9 @@ impl Contents {
         if self.counts.len() >= PAIRS && !self.counts.contains_key(&pair) {
             pair.1 = OTHER_SUBACCOUNTS;
         }
-        *self.counts.entry(pair).or_default() += 1;
+        let count = self.counts.entry(pair).or_default();
+        count.events += 1;
+        count.bytes += u64::from(entry.len) + SEPARATOR.len() as u64;
         widen(&mut self.times_ms, entry.time_ms);
         pair
     }
@@ -280,9 +291,16 @@ fn encode(
     }
     for ((&(type_id, subaccount), &count), list) in contents.counts.iter().zip(lists) {
         let crc = crc32c::crc32c(list);
-        for n in [type_id.into(), subaccount, count, list.len() as u32, crc] {
+        for n in [
+            type_id.into(),
+            subaccount,
+            count.events,
+            list.len() as u32,
+            crc,
+        ] {
             b.extend_from_slice(&n.to_le_bytes());
         }
+        b.extend_from_slice(&count.bytes.to_le_bytes());
     }
     for s in stretches {
         for n in [s.offset, s.position, s.times_ms.0, s.times_ms.1] {
@@ -327,7 +345,8 @@ fn decode(bytes: &[u8], header: &SegmentHeader) -> Option<Front> {
     let mut contents = Contents::default();
     for b in pairs.chunks_exact(COUNT) {
         let pair = (u32_at(b, 0) as u16, u32_at(b, 4));
-        contents.counts.insert(pair, u32_at(b, 8));
+        let (events, bytes) = (u32_at(b, 8), u64_at(b, 20));
+        contents.counts.insert(pair, Count { events, bytes });
         let end = at + u64::from(u32_at(b, 12));
         lists.push(List {
             bytes: at..end,

@@ -102,7 +102,7 @@ pub(in crate::log) fn wanted(
         if wants(type_id, subaccount) {
             let before = all.len();
             read(front, file, (type_id, subaccount), list, &mut all)?;
-            (all.len() - before == count as usize).then_some(())?;
+            (all.len() - before == count.events as usize).then_some(())?;
         }
     }
     all.retain(|p| p.offset >= from);

@@ -41,6 +41,7 @@ fn a_segment_that_little_pins_shrinks_to_what_is_pinned() {
             .unwrap()
             .counts
             .values()
+            .map(|count| count.events)
             .sum::<u32>(),
         11
     );

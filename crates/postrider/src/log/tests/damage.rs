@@ -395,7 +395,7 @@ fn a_sealed_segment_without_its_index_is_read_and_indexed_again() {
     assert_eq!(again, contents);
     let c = contents[0].as_ref().unwrap();
     let first = &log.segments()[0];
-    let counted: u64 = c.counts.values().map(|n| u64::from(*n)).sum();
+    let counted: u64 = c.counts.values().map(|n| u64::from(n.events)).sum();
     assert_eq!(counted, first.end_offset - first.base_offset);
     assert_eq!(
         c.times_ms,

@@ -17,7 +17,7 @@ use crate::deliver::retry::{Answer, Ended};
 use crate::deliver::settings::{Pace, Retry};
 use crate::journal::DeadLetter;
 use crate::route::Scope;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every event has this many bytes, its separator included.
 const EVENT: u32 = 10;
@@ -39,6 +39,8 @@ struct World {
     /// Token requests that left and have not ended.
     fetching: Vec<Fetch>,
     notices: Vec<Notice>,
+    /// Segments that a restart has counted.
+    counted: u64,
 }
 
 /// The log as the scheduler asks for it.
@@ -142,6 +144,7 @@ impl World {
             cancelled: Vec::new(),
             fetching: Vec::new(),
             notices: Vec::new(),
+            counted: 0,
         }
     }
 
@@ -339,8 +342,19 @@ impl World {
             scheduler.put_deleted(hook(*n), pace(), self.now);
         }
         scheduler.restore(0, self.now);
+        // Frames of 16 events, segments of 48; the last segment is not sealed. What was counted is not routed.
         let routed = scheduler.routed() as usize;
         for base in (routed - routed % 16..self.events.all.len()).step_by(16) {
+            if base % 48 == 0 && base + 48 < self.events.all.len() {
+                let mut counts = BTreeMap::<(u16, u32), Count>::new();
+                for (type_id, subaccount, _) in &self.events.all[base..base + 48] {
+                    let count = counts.entry((*type_id, *subaccount)).or_default();
+                    count.events += 1;
+                    count.bytes += u64::from(EVENT);
+                }
+                self.counted +=
+                    u64::from(scheduler.count(base as u64..base as u64 + 48, counts.iter()));
+            }
             let frame = &self.events.all[base..(base + 16).min(self.events.all.len())];
             let (base, written_ms) = (base as u64, frame[0].2);
             scheduler.route(

@@ -224,3 +224,58 @@ fn a_webhook_that_was_made_inactive_just_before_the_crash_counts_what_it_drops()
     assert_eq!((books.accepted, books.pending), (25, 10));
     assert_eq!(world.dropped(1, Reason::INACTIVE), 15);
 }
+
+#[test]
+fn a_backlog_of_whole_segments_is_counted_and_read_back() {
+    let mut world = World::one(Pace {
+        in_flight: 1,
+        ..pace()
+    });
+    world.put(2, 1, pace(), wants(&[2]));
+    for _ in 0..100 {
+        world.push(&[1, 1, 2, 1, 1, 3]);
+    }
+    world.answer_all(200);
+    let puts = [(1, 1, pace(), wants(&[1])), (2, 1, pace(), wants(&[2]))];
+    let mut world = world.restart(settings(), &puts);
+    assert!(world.counted >= 8, "{} of 12 segments", world.counted);
+    for (n, wanted) in [(1, 400), (2, 100)] {
+        let books = world.books(n);
+        assert_eq!(
+            (books.accepted, books.delivered + books.pending),
+            (wanted, wanted)
+        );
+    }
+    let mut got: Vec<Vec<u64>> = vec![Vec::new(); 3];
+    while let Some(attempt) = world.flying.first().cloned() {
+        got[attempt.webhook.as_bytes()[0] as usize].extend(offsets(&attempt));
+        world.answer(&attempt, 200);
+    }
+    for (n, type_id) in [(1, 1), (2, 2)] {
+        got[n].sort_unstable();
+        let all = 0..world.events.all.len() as u64;
+        let wanted: Vec<u64> = all
+            .filter(|at| world.events.all[*at as usize].0 == type_id)
+            .collect();
+        assert!(wanted.ends_with(&got[n]), "{n}: {:?}", got[n]);
+        let books = world.books(n as u8);
+        assert_eq!((books.delivered, books.pending), (wanted.len() as u64, 0));
+    }
+}
+
+#[test]
+fn segments_that_webhooks_begin_in_are_not_counted_whole() {
+    let mut world = World::one(pace());
+    world.scheduler.pause(hook(1), world.now);
+    world.push(&[1; 60]);
+    world.put(2, 1, pace(), wants(&[1]));
+    world.scheduler.pause(hook(2), world.now);
+    world.push(&[1; 140]);
+    let puts = [(1, 1, pace(), wants(&[1])), (2, 1, pace(), wants(&[1]))];
+    let world = world.restart(settings(), &puts);
+    assert_eq!(world.counted, 3, "of 4 whole ones, one is begun in");
+    assert_eq!(
+        (world.books(1).accepted, world.books(2).accepted),
+        (200, 140)
+    );
+}
