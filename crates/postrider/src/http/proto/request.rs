@@ -1,5 +1,7 @@
 //! The request's head, written so that nothing from outside can add a line to it.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// Request methods that Postrider sends.
@@ -32,10 +34,22 @@ impl Method {
 ///
 /// The only way in is [`HeaderLines::push`], which refuses what could end a line or contradict
 /// the client's own headers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Credentials are among them: `Debug` shows names alone.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct HeaderLines {
     text: Vec<u8>,
     user_agent: bool,
+}
+
+impl fmt::Debug for HeaderLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.text.split(|b| *b == b'\n');
+        let names = lines.filter_map(|line| line.split(|b| *b == b':').next());
+        let names = names.filter(|name| !name.is_empty());
+        f.debug_list()
+            .entries(names.map(String::from_utf8_lossy))
+            .finish()
+    }
 }
 
 /// Why a header is not sent.

@@ -89,3 +89,11 @@ fn a_refused_header_leaves_the_lines_as_they_were() {
     lines.push("B", "\r\n").unwrap_err();
     assert_eq!(lines.as_bytes(), b"A: 1\r\n");
 }
+
+#[test]
+fn values_of_headers_are_not_shown() {
+    let mut lines = HeaderLines::new();
+    lines.push("Authorization", "Bearer hush: hush").unwrap();
+    lines.push("X-Key", "hush").unwrap();
+    assert_eq!(format!("{lines:?}"), r#"["Authorization", "X-Key"]"#);
+}
