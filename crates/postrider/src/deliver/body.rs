@@ -5,6 +5,7 @@
 //! separator is left out. A piece that is small, or small beside the frame that it would hold in
 //! memory, is copied instead.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use flate2::write::GzEncoder;
 use super::ahead::ReadAhead;
 use super::scheduler::{Lengths, Measure, Unreadable};
 use crate::event::SEPARATOR;
-use crate::http::{Body, Slice};
+use crate::http::{Body, Slice, WeakBody};
 use crate::journal::Span;
 use crate::log::{Few, Frame, Log, LogError};
 
@@ -24,11 +25,17 @@ const COPY_BELOW: usize = 4096;
 /// A piece below this part of its frame is copied: the frame's memory is worth more.
 const COPY_PART: usize = 8;
 
+/// Bodies that may be found again.
+const RECENT: usize = 16;
+
 /// Reads events for batches, one thread's. It keeps the frames it used last, so that what was
 /// measured is not read again to be sent; [`forget`](Self::forget) lets go of them.
 pub(crate) struct LogReader {
     log: Arc<Log>,
     frames: ReadAhead,
+    /// What was assembled last, as long as it is being sent: webhooks that want the same events and
+    /// wait equally long get the same batch, and one body serves them all.
+    recent: VecDeque<(Vec<Span>, WeakBody)>,
 }
 
 /// What was found of a batch.
@@ -45,6 +52,7 @@ impl LogReader {
         LogReader {
             frames: ReadAhead::new(log.clone()),
             log,
+            recent: VecDeque::with_capacity(RECENT),
         }
     }
 
@@ -53,8 +61,26 @@ impl LogReader {
         self.frames.forget();
     }
 
-    /// Makes a batch's body.
+    /// Makes a batch's body, or finds the one that is being sent to another webhook.
     pub(crate) fn assemble(&mut self, spans: &[Span]) -> Result<Assembled, LogError> {
+        let mut recent = self.recent.iter().filter(|(known, _)| known == spans);
+        if let Some(body) = recent.find_map(|(_, body)| body.upgrade()) {
+            return Ok(Assembled {
+                body,
+                missing: Vec::new(),
+                damaged: Vec::new(),
+            });
+        }
+        let made = self.make(spans)?;
+        if made.missing.is_empty() && made.damaged.is_empty() {
+            self.recent.truncate(RECENT - 1);
+            let found = (spans.to_vec(), made.body.downgrade());
+            self.recent.push_front(found);
+        }
+        Ok(made)
+    }
+
+    fn make(&mut self, spans: &[Span]) -> Result<Assembled, LogError> {
         let mut pieces = Pieces::default();
         let (mut missing, mut damaged) = (Vec::new(), Vec::new());
         let mut head: Option<Few> = None;

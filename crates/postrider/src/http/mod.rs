@@ -14,6 +14,6 @@ pub use crate::allow::AllowTarget;
 pub use net::{
     Body, Client, Config, Counters, Done, ErrorKind, HttpError, Identity, IdentityError, NoProxy,
     NoProxyError, Phase, Policy, PolicyError, Proxy, ProxyError, Request, Response, Setup, Slice,
-    Target, TargetError, Timeouts, Waker,
+    Target, TargetError, Timeouts, Waker, WeakBody,
 };
 pub use proto::{BodyEnd, HeaderError, HeaderLines, Headers, Method, NoReuse, Reuse, check_header};

@@ -198,3 +198,21 @@ fn a_damaged_event_among_few_is_said_to_be_damaged() {
         ("[]".to_owned(), vec![span(700, 1)])
     );
 }
+
+#[test]
+fn one_body_serves_all_who_are_sent_the_same_at_the_same_time() {
+    let (_writer, mut reader) = a_log();
+    let owner = |body: &Body| body.slices()[1].as_bytes().as_ptr();
+    let spans = [span(0, 1), span(3, 1)];
+    let first = reader.assemble(&spans).unwrap().body;
+    let (copied, again) = (owner(&first), reader.assemble(&spans).unwrap().body);
+    assert_eq!((owner(&again), text(&again)), (copied, text(&first)));
+    let other = reader.assemble(&[span(0, 1), span(4, 1)]).unwrap().body;
+    assert_ne!(text(&other), text(&first));
+    // Nobody sends it any more: it is not kept, and made anew when it is wanted again.
+    let weak = first.downgrade();
+    let said = text(&first);
+    drop((first, again));
+    assert!(weak.upgrade().is_none());
+    assert_eq!(text(&reader.assemble(&spans).unwrap().body), said);
+}

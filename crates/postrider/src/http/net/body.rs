@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Bytes that stay where they are until the exchange is over.
 #[derive(Clone)]
@@ -119,6 +119,63 @@ impl Body {
     /// The slices.
     pub fn slices(&self) -> &[Slice] {
         &self.slices
+    }
+}
+
+/// A body that is there as long as someone sends it.
+pub struct WeakBody {
+    slices: Vec<WeakSlice>,
+    len: u64,
+}
+
+struct WeakSlice {
+    source: WeakSource,
+    range: Range<usize>,
+}
+
+enum WeakSource {
+    Shared(Weak<dyn AsRef<[u8]> + Send + Sync>),
+    Static(&'static [u8]),
+}
+
+impl Body {
+    /// A look at it that does not keep it.
+    pub fn downgrade(&self) -> WeakBody {
+        let weak = |slice: &Slice| WeakSlice {
+            source: match &slice.source {
+                Source::Shared(owner) => WeakSource::Shared(Arc::downgrade(owner)),
+                Source::Static(bytes) => WeakSource::Static(bytes),
+            },
+            range: slice.range.clone(),
+        };
+        WeakBody {
+            slices: self.slices.iter().map(weak).collect(),
+            len: self.len,
+        }
+    }
+}
+
+impl WeakBody {
+    /// The body, if all of it is still there.
+    pub fn upgrade(&self) -> Option<Body> {
+        let strong = |slice: &WeakSlice| {
+            let source = match &slice.source {
+                WeakSource::Shared(owner) => Source::Shared(owner.upgrade()?),
+                WeakSource::Static(bytes) => Source::Static(bytes),
+            };
+            let range = slice.range.clone();
+            Some(Slice { source, range })
+        };
+        Some(Body {
+            slices: self.slices.iter().map(strong).collect::<Option<_>>()?,
+            len: self.len,
+        })
+    }
+}
+
+impl fmt::Debug for WeakBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WeakBody({} bytes)", self.len)
     }
 }
 

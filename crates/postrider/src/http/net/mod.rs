@@ -33,7 +33,7 @@ mod tests;
 mod tls;
 mod waker;
 
-pub use body::{Body, Slice};
+pub use body::{Body, Slice, WeakBody};
 pub use client::{Client, Counters, Setup};
 pub use config::{Config, Timeouts};
 pub use error::{ErrorKind, HttpError, Phase};
