@@ -385,6 +385,7 @@ impl Hook {
         }
         if let Some(front) = self.backlog.runs().front() {
             at(front.since.after(self.pace.linger).max(self.held_until));
+            at(self.held_until);
         }
         next
     }

@@ -73,8 +73,9 @@ pub(crate) struct Orders {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Webhooks of a kind served in one turn at most: answers, and those that go first, come between.
-const SERVED_PER_TURN: usize = 16;
+/// Webhooks served in one turn at most, those that are not proven and those that are: answers, and
+/// those that go first, come between.
+const SERVED_PER_TURN: [usize; 2] = [4, 16];
 
 pub(crate) struct Scheduler {
     settings: Settings,
@@ -267,11 +268,15 @@ impl Scheduler {
                 return;
             };
             let lagged = hook.backlog.lag().is_some();
+            let (first, was_ready) = (hook.backlog.events() == 0, hook.ready(at.since));
             hook.backlog.accept(run, budget);
             if !lagged && hook.backlog.lag().is_some() {
                 lagging.insert(slot);
             }
-            if !std::mem::replace(&mut hook.touched, true) {
+            // Who lingers has a timer; who could go and has not waits for an answer, a place or a
+            // timer. So most events cost a webhook a count and no look.
+            let stirs = first || (!was_ready && hook.ready(at.since));
+            if stirs && !std::mem::replace(&mut hook.touched, true) {
                 touched[usize::from(hook.is_proven())].push_back(slot);
             }
         });
@@ -330,7 +335,7 @@ impl Scheduler {
         }
         for proven in [true, false] {
             let touched = usize::from(proven);
-            for _ in 0..self.touched[touched].len().min(SERVED_PER_TURN) {
+            for _ in 0..self.touched[touched].len().min(SERVED_PER_TURN[touched]) {
                 let Some(slot) = self.touched[touched].pop_front() else {
                     break;
                 };

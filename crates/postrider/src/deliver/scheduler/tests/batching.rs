@@ -222,3 +222,46 @@ fn a_backlog_beyond_memory_is_read_back_in_order() {
     assert_eq!(world.books(1).accepted, 160);
     assert_eq!(world.books(1).pending, 0);
 }
+
+#[test]
+fn an_event_for_a_webhook_that_lingers_is_busy_or_is_down_costs_no_look() {
+    let linger = Pace {
+        linger: S(1),
+        in_flight: 1,
+        ..pace()
+    };
+    let mut world = World::one(linger);
+    let looked_at = |world: &mut World, n: usize| {
+        world.append((0..n).map(|_| (1, 0)));
+        let looked_at = world.scheduler.is_busy();
+        world.turn();
+        looked_at
+    };
+    assert!(looked_at(&mut world, 1), "the first one begins to linger");
+    assert!(!looked_at(&mut world, 8));
+    assert!(looked_at(&mut world, 1), "the tenth fills the batch");
+    let batch = world.single();
+    assert!(looked_at(&mut world, 1), "the next one begins to linger");
+    assert!(!looked_at(&mut world, 1));
+    world.pass(S(1));
+    assert!(
+        !looked_at(&mut world, 1),
+        "it has one place, and that is taken"
+    );
+    world.answer(&batch, 200);
+    assert_eq!(offsets(&world.single()), [10, 11, 12]);
+}
+
+#[test]
+fn what_is_full_does_not_linger_once_the_log_can_be_read_again() {
+    let mut world = World::one(Pace {
+        linger: S(3600),
+        ..pace()
+    });
+    world.events.unreadable = true;
+    world.push(&[1; 11]);
+    assert!(world.flying.is_empty());
+    world.events.unreadable = false;
+    world.pass(S(2));
+    assert_eq!(world.flying.len(), 1);
+}
