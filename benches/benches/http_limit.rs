@@ -97,6 +97,7 @@ fn client(body: &Body, posts: u64) -> Run {
                 headers: headers.clone(),
                 body: body.clone(),
                 deadline: now.after(Duration::from_secs(10)),
+                answer_kept: usize::MAX,
             };
             client.start(id, request, now);
             while done.is_empty() {

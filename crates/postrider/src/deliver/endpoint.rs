@@ -112,6 +112,7 @@ impl Endpoint {
             headers: source.headers.clone(),
             body: source.body.clone().into(),
             deadline: now.mono.after(timeout),
+            answer_kept: usize::MAX,
         })
     }
 
@@ -120,7 +121,8 @@ impl Endpoint {
         self.url == other.url
     }
 
-    /// One attempt's POST of a batch, to be over within `timeout`. Signed as of `now`.
+    /// One attempt's POST of a batch, to be over within `timeout`. Signed as of `now`. Of the answer
+    /// only the head is wanted.
     pub(crate) fn request(
         &self,
         batch: Uuid,
@@ -152,6 +154,7 @@ impl Endpoint {
             headers,
             body: if self.gzip { gzip(&body) } else { body },
             deadline: now.mono.after(timeout),
+            answer_kept: 0,
         }
     }
 }

@@ -212,7 +212,7 @@ impl Client {
             }
             Turn::Failed(error) => {
                 link.close();
-                if job.rewind(&error, self.config.limits) {
+                if job.rewind(&error) {
                     self.counters.retried += 1;
                     self.learn(job.target.place(), job.waited, now);
                     self.release(slot, job.target.place());

@@ -34,6 +34,7 @@ pub(super) struct Job {
     method: Method,
     out: Outgoing,
     exchange: Exchange,
+    limits: Limits,
     retried: bool,
 }
 
@@ -139,6 +140,7 @@ impl Job {
             mut headers,
             body,
             deadline,
+            answer_kept,
         } = request;
         let proxy = config.proxy_for(&target).cloned();
         let mut whole_url = None;
@@ -156,8 +158,12 @@ impl Job {
             &headers,
             body.len(),
         );
+        let limits = Limits {
+            body_kept: answer_kept.min(config.limits.body_kept),
+            ..config.limits
+        };
         let out = Outgoing::new(head, body);
-        Job::sending(id, target, (method, out), deadline, config, now).through(proxy)
+        Job::sending(id, target, (method, out), deadline, limits, now).through(proxy)
     }
 
     /// Gets ready to ask the proxy for a tunnel to another job's target.
@@ -168,7 +174,11 @@ impl Job {
         write_head(&mut head, method, &to, &to, &config.user_agent, lines, 0);
         let out = (method, Outgoing::new(head, Body::new()));
         let target = Arc::clone(proxy.target());
-        Job::sending(job.id, target, out, job.deadline, config, now)
+        let limits = Limits {
+            body_kept: 0,
+            ..config.limits
+        };
+        Job::sending(job.id, target, out, job.deadline, limits, now)
     }
 
     /// What has to be connected to: the proxy or the target.
@@ -194,7 +204,7 @@ impl Job {
         target: Arc<Target>,
         (method, out): (Method, Outgoing),
         deadline: Instant,
-        config: &Config,
+        limits: Limits,
         now: Instant,
     ) -> Box<Job> {
         Box::new(Job {
@@ -209,7 +219,8 @@ impl Job {
             phase_by: deadline,
             method,
             out,
-            exchange: Exchange::new(method, config.limits),
+            exchange: Exchange::new(method, limits),
+            limits,
             retried: false,
         })
     }
@@ -217,12 +228,12 @@ impl Job {
     /// Gets ready to be sent again over a fresh connection, if that is safe: the connection had
     /// been used before, and no byte of an answer came, so that the receiver most likely closed
     /// it before it saw the request. Once.
-    pub(super) fn rewind(&mut self, error: &HttpError, limits: Limits) -> bool {
+    pub(super) fn rewind(&mut self, error: &HttpError) -> bool {
         let closed = error.kind == ErrorKind::Closed;
         let safe = closed && self.reused && !self.retried && self.exchange.untouched();
         if safe {
             self.out.rewind();
-            self.exchange = Exchange::new(self.method, limits);
+            self.exchange = Exchange::new(self.method, self.limits);
             (self.reused, self.retried) = (false, true);
             self.phase = Phase::Queue;
         }

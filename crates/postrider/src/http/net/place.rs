@@ -53,9 +53,22 @@ impl Client {
             return;
         }
         let mut again = std::mem::take(&mut self.waiting);
+        // Thousands may wait for one place: once one of them finds it full, the others need not ask.
+        let mut full: Option<Arc<Target>> = None;
         while !self.is_full() {
             let Some(job) = again.pop_front() else { break };
+            if full
+                .as_ref()
+                .is_some_and(|full| full.place() == job.target.place())
+            {
+                self.waiting.push_back(job);
+                continue;
+            }
+            let (target, waiting) = (Arc::clone(&job.target), self.waiting.len());
             self.place(job, now);
+            if self.waiting.len() > waiting {
+                full = Some(target);
+            }
         }
         self.waiting.append(&mut again);
     }

@@ -20,6 +20,9 @@ pub struct Request {
     pub body: Body,
     /// When the exchange as a whole must be over.
     pub deadline: Instant,
+    /// Bytes of the answer's body that are wanted: memory that a hostile receiver fills. At most
+    /// [`Limits::body_kept`](crate::http::proto::Limits::body_kept).
+    pub answer_kept: usize,
 }
 
 /// An answer.
@@ -29,7 +32,7 @@ pub struct Response {
     pub status: u16,
     /// Headers, names in lower case.
     pub headers: Headers,
-    /// The body's first bytes, at most [`Limits::body_kept`](crate::http::proto::Limits::body_kept).
+    /// The body's first bytes, as many as were [wanted](Request::answer_kept).
     pub body: Vec<u8>,
     /// How the body ended; only [`BodyEnd::Complete`] is a complete answer.
     pub end: BodyEnd,

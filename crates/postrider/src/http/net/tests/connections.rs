@@ -262,6 +262,43 @@ fn requests_beyond_the_limit_of_a_target_wait_for_their_turn() {
     assert_eq!((client.in_flight(), client.counters().opened), (0, 2));
 }
 
+/// Nor do those that come behind them wait longer for it.
+#[test]
+fn requests_that_wait_for_a_full_target_hold_up_no_other() {
+    let silent = Receiver::start(|_, stream| drain(stream));
+    let receiver = Receiver::answering(OK);
+    let mut client = Client::new(Config {
+        max_per_target: 1,
+        ..config()
+    })
+    .unwrap();
+    for id in 0..10 {
+        let to = if id % 2 == 0 { &silent } else { &receiver };
+        client.start(id, post(&to.url(), body("x")), now());
+    }
+    let mut ids: Vec<u64> = finish(&mut client, 5).iter().map(|d| d.id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 3, 5, 7, 9]);
+    assert_eq!(client.in_flight(), 5);
+}
+
+#[test]
+fn no_more_of_an_answer_is_kept_than_is_wanted() {
+    let receiver = Receiver::answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnine bits");
+    for (answer_kept, kept) in [(0, ""), (4, "nine"), (usize::MAX, "nine bits")] {
+        let request = Request {
+            answer_kept,
+            ..post(&receiver.url(), body("x"))
+        };
+        let response = answer(exchange(&mut client(), request));
+        assert_eq!(response.body, kept.as_bytes());
+        assert_eq!(
+            (response.end, response.reuse),
+            (BodyEnd::Complete, Reuse::Yes)
+        );
+    }
+}
+
 #[test]
 fn at_the_limit_of_all_connections_the_longest_idle_one_gives_way() {
     let receivers: Vec<Receiver> = (0..3).map(|_| Receiver::answering(OK)).collect();

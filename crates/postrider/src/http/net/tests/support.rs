@@ -152,6 +152,7 @@ pub(super) fn post(url: &str, body: impl Into<Body>) -> Request {
         headers: HeaderLines::new(),
         body: body.into(),
         deadline: now().after(Duration::from_secs(10)),
+        answer_kept: usize::MAX,
     }
 }
 
