@@ -1,8 +1,9 @@
 //! Ten good receivers alone, then the same beside a thousand hostile ones: what the good ones' latency
 //! and the engine's memory make of it.
 //!
-//! `cargo bench -p postrider-bench --bench hostile`; `SECONDS` (20), `HOSTILE` (1000) and `RATE` (500
-//! events a second) change it. Every event goes to every webhook. Latency is from the push to the last
+//! `cargo bench -p postrider-bench --bench hostile`; `SECONDS` (20), `HOSTILE` (1000), `RATE` (500
+//! events a second) and `PORTS` (1) change it: hostile receivers on one port share the connections that one
+//! target may have; on a port each, they have as many as all targets may. Every event goes to every webhook. Latency is from the push to the last
 //! byte of the POST that holds the event. The hostile receivers are a process of their own, so that
 //! memory is that of the engine, the producer and the good receivers.
 
@@ -26,8 +27,8 @@ const TEST_BATCH: &str = "77c2b630-d712-11e4-9642-efc2723b99c1";
 
 fn main() {
     raise_descriptor_limit();
-    if std::env::var_os(ROLE).is_some() {
-        return hostile::serve();
+    if let Some(ports) = std::env::var(ROLE).ok().and_then(|v| v.parse().ok()) {
+        return hostile::serve(ports);
     }
     let test = std::env::args().any(|arg| arg == "--test");
     let number = |name, or, quick| {
@@ -36,11 +37,12 @@ fn main() {
     };
     let (seconds, count) = (number("SECONDS", 20, 1), number("HOSTILE", 1000, 9));
     let rate = number("RATE", 500, 100);
+    let ports = number("PORTS", 1, 1).max(1);
     println!("{}", machine());
     println!("{GOOD} good webhooks, {rate} events/s to each, {seconds} s");
-    let alone = measure(seconds, rate, 0);
+    let alone = measure(seconds, rate, 0, ports);
     alone.report("alone");
-    let beside = measure(seconds, rate, count);
+    let beside = measure(seconds, rate, count, ports);
     beside.report(&format!("beside {count} hostile"));
     let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
     println!(
@@ -74,7 +76,7 @@ impl Figures {
     }
 }
 
-fn measure(seconds: u64, rate: u64, hostile: u64) -> Figures {
+fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
     let events = seconds * rate;
     let pushed: Arc<Vec<AtomicU64>> = Arc::new((0..events).map(|_| AtomicU64::new(0)).collect());
     let began = Instant::now();
@@ -96,9 +98,9 @@ fn measure(seconds: u64, rate: u64, hostile: u64) -> Figures {
         let port = good_receiver(began, &pushed, &latencies);
         create(format!("good {n}"), format!("http://127.0.0.1:{port}/"), 0);
     }
-    let mut process = (hostile > 0).then(hostile::start);
-    if let Some((_, port)) = &process {
-        for n in 0..hostile {
+    let mut process = (hostile > 0).then(|| hostile::start(ports));
+    if let Some((_, ports)) = &process {
+        for (n, port) in (0..hostile).zip(ports.iter().cycle()) {
             create(
                 format!("hostile {n}"),
                 format!("http://127.0.0.1:{port}/{n}"),
@@ -220,7 +222,6 @@ fn read_head(stream: &mut impl BufRead) -> Option<Head> {
     }
 }
 
-/// Anonymous and shared resident memory, as the design counts it.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -234,33 +235,47 @@ fn raise_descriptor_limit() {
 mod hostile {
     use super::*;
 
-    /// Starts the process; its port.
-    pub(super) fn start() -> (Child, u16) {
+    /// Starts the process; its ports.
+    pub(super) fn start(ports: u64) -> (Child, Vec<u16>) {
         let program = std::env::current_exe().expect("this program");
         let mut child = Command::new(program)
-            .env(ROLE, "1")
+            .env(ROLE, ports.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output");
-        BufReader::new(out).read_line(&mut line).expect("its port");
-        (child, line.trim().parse().expect("a port"))
+        BufReader::new(out).read_line(&mut line).expect("its ports");
+        let ports = line.split_whitespace().map(|port| port.parse());
+        (child, ports.collect::<Result<_, _>>().expect("ports"))
     }
 
-    pub(super) fn serve() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        println!("{}", listener.local_addr().expect("bound").port());
+    /// Listens on so many ports, and says which.
+    pub(super) fn serve(ports: u64) {
+        let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listeners: Vec<TcpListener> = (0..ports).map(bind).collect();
+        let port = |l: &TcpListener| l.local_addr().expect("bound").port().to_string();
+        println!(
+            "{}",
+            listeners.iter().map(port).collect::<Vec<_>>().join(" ")
+        );
         // Ends with whoever started it.
         std::thread::spawn(|| {
             let _ = std::io::stdin().read(&mut [0]);
             std::process::exit(0);
         });
-        for stream in listener.incoming().flatten() {
-            let thread = std::thread::Builder::new().stack_size(64 << 10);
-            let _ = thread.spawn(move || answer(stream));
-        }
+        let thread = || std::thread::Builder::new().stack_size(64 << 10);
+        let accept = |listener: TcpListener| {
+            let each = move || {
+                for stream in listener.incoming().flatten() {
+                    let _ = thread().spawn(move || answer(stream));
+                }
+            };
+            thread().spawn(each).expect("a thread")
+        };
+        let all: Vec<_> = listeners.into_iter().map(accept).collect();
+        all.into_iter().for_each(|thread| drop(thread.join()));
     }
 
     /// Each path has its own way to misbehave.
