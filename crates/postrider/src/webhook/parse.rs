@@ -227,10 +227,10 @@ pub(super) fn except(value: &Value) -> Result<Vec<u32>> {
     Ok(except)
 }
 
-/// A subaccount's number; also as text, as answers show it.
+/// A subaccount's number, which fits in 31 bits; also as text, as answers show it.
 fn subaccount(value: &Value) -> Option<u32> {
     let n = match value {
-        Value::String(text) => text.parse().ok()?,
+        Value::String(text) => text.parse::<i32>().ok()?,
         other => i32::try_from(other.as_i64()?).ok()?,
     };
     (n > 0).then_some(n as u32)

@@ -196,6 +196,10 @@ fn an_error_names_the_field() {
             "'exception_subaccounts' must be an array of at most 10 subaccounts, none twice",
         ),
         (
+            json!({"exception_subaccounts": ["2147483648"]}),
+            "'exception_subaccounts' must be an array of at most 10 subaccounts, none twice",
+        ),
+        (
             json!({"exception_subaccounts": []}),
             "'exception_subaccounts' must be non-empty, or left out",
         ),
