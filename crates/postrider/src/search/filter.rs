@@ -50,20 +50,43 @@ impl Filter {
         }
     }
 
-    /// What an index may know such events by: one of these. `None` where none of its fields is indexed, or
-    /// not each.
-    pub(super) fn keys(&self) -> Option<Vec<Key>> {
-        let each = self.fields.iter().flat_map(|field| {
-            self.values.iter().map(move |value| match self.how {
-                Match::Whole => Key::whole(field, value),
-                Match::Words | Match::Domain => {
-                    let mut words = value.split([' ', '-', '_', '.']);
-                    Key::word(field, words.find(|w| !w.is_empty())?)
-                }
-                Match::Pattern => None,
-            })
-        });
-        each.collect()
+    /// What an index may know such events by: of each list one. No list where not each of its fields is indexed.
+    pub(super) fn keys(&self) -> Vec<Vec<Key>> {
+        let pairs = self.fields.iter();
+        let pairs = pairs.flat_map(|field| self.values.iter().map(move |value| (field, value)));
+        let known: Option<Vec<_>> = pairs
+            .map(|(field, value)| self.known_by(field, value))
+            .collect();
+        match known {
+            None => Vec::new(),
+            // Every word must be there.
+            Some(one) if one.len() == 1 => one.into_iter().flatten().map(|key| vec![key]).collect(),
+            Some(any) => vec![
+                any.into_iter()
+                    .filter_map(|keys| keys.first().copied())
+                    .collect(),
+            ],
+        }
+    }
+
+    /// All the keys of an event whose field holds a value, the one that says most first; `None` where the field
+    /// is not indexed for that.
+    fn known_by(&self, field: &str, value: &str) -> Option<Vec<Key>> {
+        let whole = || Key::whole(field, value).map(|key| vec![key]);
+        let words = || {
+            let words = value.split([' ', '-', '_', '.']);
+            let mut words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+            // A long word is seldom a common one.
+            words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+            let keys = words.iter().map(|word| Key::word(field, word));
+            let keys: Option<Vec<Key>> = keys.collect();
+            keys.filter(|keys| !keys.is_empty())
+        };
+        match self.how {
+            Match::Whole => whole().or_else(words),
+            Match::Words | Match::Domain => words(),
+            Match::Pattern => None,
+        }
     }
 
     /// Looks for it in the text as it stands. A field of that name may also be nested, so this only tells

@@ -131,7 +131,7 @@ fn units(log: &Log, query: &Query, below: u64) -> Vec<Range<u64>> {
         times_ms: Some(query.times_ms.clone()),
         types: query.types.iter().map(|ty| ty.0).collect(),
         subaccounts: query.subaccounts.clone().unwrap_or_default(),
-        keys: query.filters.iter().filter_map(Filter::keys).collect(),
+        keys: query.filters.iter().flat_map(Filter::keys).collect(),
     };
     let segments = log.segments();
     let mut units = Vec::new();

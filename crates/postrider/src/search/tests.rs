@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::{Encoder, Schema, types};
-use crate::log::{LogConfig, LogWriter};
+use crate::log::{Key, LogConfig, LogWriter};
 use std::sync::Arc;
 
 const NOW: u64 = 1_700_000_000_000;
@@ -65,6 +65,42 @@ fn what_fits_is_found_newest_first() {
     let page = search(&log, &query()).unwrap();
     assert_eq!((page.found, page.complete, page.more), (3, true, false));
     assert!(page.hits[1].text.starts_with(b"{\"msys\":"));
+}
+
+#[test]
+fn a_filter_asks_the_index_for_all_that_it_knows() {
+    let keys = |fields: &'static [&'static str], how, values: &[&str]| {
+        Filter::new(fields, how, values.iter().map(|v| (*v).to_owned())).keys()
+    };
+    let word = |field, word| Key::word(field, word).unwrap();
+    // Of one value every word, of several a word each: the longest.
+    let campaign: &[&str] = &["campaign_id"];
+    let both = vec![
+        vec![word("campaign_id", "summer")],
+        vec![word("campaign_id", "of")],
+    ];
+    assert_eq!(keys(campaign, Match::Words, &["of Summer"]), both);
+    assert_eq!(keys(campaign, Match::Whole, &["of-summer"]), both);
+    let either = vec![vec![
+        word("campaign_id", "summer"),
+        word("campaign_id", "winter"),
+    ]];
+    assert_eq!(
+        keys(campaign, Match::Words, &["of summer", "winter"]),
+        either
+    );
+    // Of an address its domain.
+    let domains = keys(
+        &["recipient_domain", "rcpt_to"],
+        Match::Domain,
+        &["example.com"],
+    );
+    let of = |field| word(field, "example");
+    assert_eq!(domains, [vec![of("recipient_domain"), of("rcpt_to")]]);
+    // What the index does not know narrows nothing.
+    assert!(keys(&["reason"], Match::Pattern, &["%x%"]).is_empty());
+    assert!(keys(&["rcpt_to", "x_own"], Match::Whole, &["a"]).is_empty());
+    assert!(keys(campaign, Match::Words, &["-"]).is_empty());
 }
 
 #[test]

@@ -6,14 +6,15 @@
 //! read of a row tells for a value which stretches to look at.
 //!
 //! A value is known by a hash of its field's name and its lower-cased text, so that filters with and
-//! without regard to case can ask. Fields that searches match by whole words are also known by each word.
+//! without regard to case can ask. Fields that searches match by words are known by each word; addresses,
+//! beside whole, by the words of their domain.
 
 use super::Front;
 use crate::fs::File;
 use memchr::{memchr, memchr2};
 
 /// Fields known by their whole value.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 12] = [
     "event_id",
     "message_id",
     "transmission_id",
@@ -22,10 +23,14 @@ const WHOLE: [&str; 8] = [
     "friendly_from",
     "msg_from",
     "sending_ip",
+    "bounce_class",
+    "ab_test_version",
+    "batch_id",
+    "error_type",
 ];
 
 /// Fields known by their words.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 10] = [
     "campaign_id",
     "template_id",
     "ab_test_id",
@@ -33,7 +38,13 @@ const WORDS: [&str; 7] = [
     "subject",
     "recipient_domain",
     "sending_domain",
+    "reason",
+    "mailbox_provider",
+    "mailbox_provider_region",
 ];
+
+/// Fields known by the words of what follows their last `@`.
+const DOMAINS: [&str; 2] = ["rcpt_to", "friendly_from"];
 
 /// Bits per value: 1 in 100 is taken for being there that is not.
 const BITS: usize = 10;
@@ -49,29 +60,30 @@ const SALT: [u32; 8] = [
     0x5c6b_fb31,
 ];
 
-/// Stands for a value that was written with escapes: its text can't be told by looking.
+/// Stands for a value that was written with escapes, or that is not text: looking does not tell what a search
+/// takes it for.
 const ESCAPED: &[u8] = b"\\";
 
 /// What a search looks for: a field's value, or one of its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     value: u64,
-    /// Any value of the field that was written with escapes.
+    /// Any value of the field that can't be told by looking.
     escaped: u64,
 }
 
 impl Key {
-    /// A whole value of one of the fields `event_id`, `message_id`, `transmission_id`, `rcpt_to`,
-    /// `raw_rcpt_to`, `friendly_from`, `msg_from`, `sending_ip`; `None` for others, which no summary knows.
+    /// A whole value of one of the fields that `docs/log-format.md` lists; `None` for others, which no summary
+    /// knows.
     pub fn whole(field: &str, value: &str) -> Option<Key> {
         WHOLE.contains(&field).then(|| Key::of(field, value))
     }
 
-    /// A word of one of the fields `campaign_id`, `template_id`, `ab_test_id`, `ip_pool`, `subject`,
-    /// `recipient_domain`, `sending_domain`; `None` for others. Words are what spaces, `-`, `_` and
-    /// `.` divide.
+    /// A word of one of the fields that are known by their words, or by those of their domain; `None` for
+    /// others. Words are what spaces, `-`, `_` and `.` divide.
     pub fn word(field: &str, word: &str) -> Option<Key> {
-        WORDS.contains(&field).then(|| Key::of(field, word))
+        let known = WORDS.contains(&field) || DOMAINS.contains(&field);
+        known.then(|| Key::of(field, word))
     }
 
     fn of(field: &str, value: &str) -> Key {
@@ -132,16 +144,24 @@ impl Summary {
     pub(super) fn add(&mut self, text: &[u8]) {
         strings(text, |field, value| {
             let is = |names: &[&str]| names.iter().any(|n| n.as_bytes() == field);
-            let (whole, words) = (is(&WHOLE), is(&WORDS));
-            if (whole || words) && value.contains(&b'\\') {
-                self.hashes.push(hash(field, ESCAPED));
-            } else if whole {
-                self.hashes.push(hash(field, value));
-            } else if words {
-                let parts = value.split(|b| matches!(b, b' ' | b'-' | b'_' | b'.'));
-                let words = parts.filter(|w| !w.is_empty());
-                self.hashes.extend(words.map(|w| hash(field, w)));
+            let (whole, words, domain) = (is(&WHOLE), is(&WORDS), is(&DOMAINS));
+            if !whole && !words {
+                return;
             }
+            if value.contains(&b'\\') {
+                return self.hashes.push(hash(field, ESCAPED));
+            }
+            if whole {
+                self.hashes.push(hash(field, value));
+            }
+            let worded = match words {
+                true => value,
+                false if domain => value.rsplit(|b| *b == b'@').next().unwrap_or_default(),
+                false => return,
+            };
+            let parts = worded.split(|b| matches!(b, b' ' | b'-' | b'_' | b'.'));
+            let parts = parts.filter(|word| !word.is_empty());
+            self.hashes.extend(parts.map(|word| hash(field, word)));
         });
     }
 
@@ -195,8 +215,8 @@ pub(in crate::log) fn stretches_with(front: &Front, file: &dyn File, keys: &[Key
     found
 }
 
-/// Calls `f` with the name and the raw value of every field that is text, in an event's JSON: the members of
-/// the object inside of its envelope.
+/// Calls `f` with the name and the raw value of every field in an event's JSON, the members of the object inside of
+/// its envelope; with [`ESCAPED`] where the value is not text.
 fn strings<'a>(text: &'a [u8], mut f: impl FnMut(&'a [u8], &'a [u8])) {
     const MEMBERS: u32 = 3;
     let (mut at, mut depth) = (0, 0u32);
@@ -224,11 +244,14 @@ fn strings<'a>(text: &'a [u8], mut f: impl FnMut(&'a [u8], &'a [u8])) {
         }
         let string = &text[start..end];
         at = end + 1;
-        let is_name = text[at..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
+        let mut behind = text[at..].iter().filter(|b| !b.is_ascii_whitespace());
+        let is_name = behind.next() == Some(&b':');
         if depth != MEMBERS {
             name = None;
-        } else if is_name {
+        } else if is_name && behind.next() == Some(&b'"') {
             name = Some(string);
+        } else if is_name {
+            f(string, ESCAPED);
         } else if let Some(name) = name.take() {
             f(name, string);
         }
@@ -240,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_events_own_text_fields_are_seen() {
+    fn only_an_events_own_fields_are_seen() {
         let text = br#"{"msys":{"message_event":{"type":"bounce","n":1,"rcpt_to":"A\"b@c", "tags":["x","rcpt_to"],"meta":{"rcpt_to":"no"},"last" : "z"}}}"#;
         let mut seen = Vec::new();
         strings(text, |name, value| seen.push((name, value)));
@@ -255,7 +278,14 @@ mod tests {
             .collect();
         assert_eq!(
             seen,
-            [("type", "bounce"), ("rcpt_to", r#"A\"b@c"#), ("last", "z")]
+            [
+                ("type", "bounce"),
+                ("n", "\\"),
+                ("rcpt_to", r#"A\"b@c"#),
+                ("tags", "\\"),
+                ("meta", "\\"),
+                ("last", "z")
+            ]
         );
     }
 
@@ -269,7 +299,7 @@ mod tests {
     #[test]
     fn fields_that_no_summary_knows_have_no_key() {
         assert!(Key::whole("rcpt_to", "x").is_some() && Key::whole("reason", "x").is_none());
-        assert!(Key::word("subject", "x").is_some() && Key::word("rcpt_to", "x").is_none());
+        assert!(Key::word("subject", "x").is_some() && Key::word("msg_from", "x").is_none());
         assert_eq!(Key::whole("rcpt_to", "Bob"), Key::whole("rcpt_to", "bOB"));
     }
 }

@@ -108,6 +108,62 @@ fn words_times_types_and_subaccounts_narrow_it() {
 }
 
 #[test]
+fn every_filter_of_a_search_has_its_summary() {
+    let mut rig = Rig::uncached();
+    rig.config.keep = Duration::from_secs(864_000);
+    let (mut writer, log, _) = rig.open();
+    let mut frame = writer.frame();
+    let rare = r#""bounce_class":"10","ab_test_version":"3","batch_id":"b1","error_type":"schema","reason":"550 no such user","mailbox_provider":"Small Mail","mailbox_provider_region":"Europe - UK","rcpt_to":"a@rare.example","friendly_from":"S <s@news.shop.example>","sending_ip":7"#;
+    push(
+        &mut frame,
+        0,
+        &format!(r#"{{"msys":{{"message_event":{{{rare}}}}}}}"#),
+    );
+    writer.append(&mut frame).unwrap();
+    let mut next = 1;
+    while log.stats().segments < 3 {
+        append(&mut writer, next..next + 1000);
+        next += 1000;
+    }
+    log.maintain().unwrap();
+    let active = log.segments()[2].base_offset;
+    let searched = |key: Option<Key>| {
+        let keys = vec![vec![key.expect("one that summaries know")]];
+        let search = Search {
+            keys,
+            ..Search::default()
+        };
+        let found = log.candidates(&search, 0);
+        let found = found.into_iter().filter(|range| range.start < active);
+        found.collect::<Vec<_>>()
+    };
+    let (mut looked_at, mut searches) = (0, 0);
+    for key in [
+        Key::whole("bounce_class", "10"),
+        Key::whole("ab_test_version", "3"),
+        Key::whole("batch_id", "B1"),
+        Key::whole("error_type", "schema"),
+        Key::word("reason", "user"),
+        Key::word("mailbox_provider", "small"),
+        Key::word("mailbox_provider_region", "UK"),
+        Key::word("rcpt_to", "rare"),
+        Key::word("friendly_from", "shop"),
+        // A number: its text is not looked at, and so it may be anything.
+        Key::whole("sending_ip", "7"),
+    ] {
+        let found = searched(key);
+        assert!(found.first().is_some_and(|r| r.contains(&0)), "{key:?}");
+        looked_at += size(&found);
+        searches += 1;
+    }
+    // The rare event's own stretch, and now and then one that only might have it.
+    assert!(
+        looked_at < searches * active / 2,
+        "{looked_at} in {searches} searches"
+    );
+}
+
+#[test]
 fn a_summary_that_does_not_check_out_rules_nothing_out() {
     let (rig, _writer, log, _) = written();
     let search = key("rcpt_to", "user10@example.com");
