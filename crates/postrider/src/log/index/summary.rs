@@ -124,12 +124,13 @@ fn bits(hash: u64) -> [u32; 8] {
 pub(super) struct Summary {
     done: Vec<Vec<u64>>,
     hashes: Vec<u64>,
+    begun: bool,
 }
 
 impl Summary {
-    /// A stretch begins.
+    /// A stretch begins. The one before ends, also without a value that is known.
     pub(super) fn begin(&mut self) {
-        if !self.hashes.is_empty() {
+        if std::mem::replace(&mut self.begun, true) {
             self.end();
         }
     }
