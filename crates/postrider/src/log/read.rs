@@ -137,7 +137,9 @@ impl Log {
                 next = frame.end_offset();
                 frames.push(frame);
             }
-            if left == 0 && !frames.is_empty() {
+            // A frame that is known not to fit is not read only to be thrown away.
+            let fits = !matches!(chunk.stop, Stop::Needs(len) if len > left);
+            if (left == 0 || !fits) && !frames.is_empty() {
                 return Ok(None);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::ENTRY_BYTES;
+use crate::fs::sim::SimFs;
 
 #[test]
 fn what_was_appended_is_read_from_memory_and_after_reopening_from_disk() {
@@ -87,6 +88,30 @@ fn the_budget_bounds_a_read_but_never_to_nothing() {
         assert_eq!(log.read(0, usize::MAX).unwrap().len(), 10);
         assert!(log.read(100, usize::MAX).unwrap().is_empty());
     }
+}
+
+/// As a webhook does that lags: on and on, with a budget that one frame nearly uses up.
+#[test]
+fn reading_on_reads_hardly_more_than_it_gives() {
+    const EVENT: usize = 100 << 10;
+    let fs = SimFs::new(1);
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
+    let mut frame = writer.frame();
+    for first in (0..40).step_by(4) {
+        for n in first..first + 4 {
+            push(&mut frame, n, &"x".repeat(EVENT));
+        }
+        writer.append(&mut frame).unwrap();
+    }
+    let before = fs.bytes_read();
+    let (mut next, mut given) = (0, 0);
+    while next < 40 {
+        let frames = log.read(next, 5 * EVENT).unwrap();
+        given += frames.iter().map(|f| f.bytes().len()).sum::<usize>();
+        next = frames.last().unwrap().end_offset();
+    }
+    let read = fs.bytes_read() - before;
+    assert!(read < given as u64 * 2, "{read} bytes read for {given}");
 }
 
 #[test]
