@@ -159,7 +159,7 @@ impl<const N: usize> Carrier<N> for mpsc::SyncSender<[u8; N]> {
     fn wait(&self, _: &mut Self::Consumer) {}
 }
 
-/// What one writes in a minute: a ring under a lock, and two conditions.
+/// What one writes first: a ring under a lock, and two conditions, rung only where someone may wait.
 struct Mutexed<const N: usize> {
     ring: Mutex<VecDeque<[u8; N]>>,
     filled: Condvar,
@@ -183,9 +183,12 @@ impl<const N: usize> Carrier<N> for Mutexed<N> {
         let ring = self.ring.lock().expect("whole");
         let full = |ring: &mut VecDeque<_>| ring.len() == slots::<N>();
         let mut ring = self.emptied.wait_while(ring, full).expect("whole");
+        let was_empty = ring.is_empty();
         ring.push_back(*payload);
         drop(ring);
-        self.filled.notify_one();
+        if was_empty {
+            self.filled.notify_one();
+        }
     }
 
     fn take(&self, (): &mut (), sink: &mut Sink) -> u64 {
@@ -195,7 +198,9 @@ impl<const N: usize> Carrier<N> for Mutexed<N> {
             sink.put(&payload);
         }
         drop(ring);
-        self.emptied.notify_all();
+        if taken == slots::<N>() as u64 {
+            self.emptied.notify_all();
+        }
         taken
     }
 
