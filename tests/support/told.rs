@@ -33,7 +33,7 @@ impl Told {
     }
 
     /// The next thing that it tells, once it does.
-    pub fn next(&mut self) -> Value {
+    pub fn hear(&mut self) -> Value {
         let line = self.lines.next().expect("it runs on").expect("a line");
         serde_json::from_str(&line).expect("JSON")
     }

@@ -258,7 +258,7 @@ struct Account {
 impl Account {
     /// Adds the next line.
     fn hear(&mut self, provider: &mut Told) {
-        let line = provider.next();
+        let line = provider.hear();
         if let Some(status) = line["token_request"].as_u64() {
             let kind = line["type"].as_str().expect("a content type");
             return self.requests.push((status, kind.to_owned()));

@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// What a receiver says of the next POST; it must have verified.
 fn verified(receiver: &mut Told) -> Value {
-    let told = receiver.next();
+    let told = receiver.hear();
     assert_eq!(told["error"], "", "{told}");
     assert_eq!(told["same_id"], true, "{told}");
     told
