@@ -260,7 +260,8 @@ fn written(dir: &Path, events: u64) -> (Arc<Log>, u64) {
     while log.maintain().expect("kept") {}
     drop(writer);
     keeper.join().expect("it ends");
-    let bytes = segments(dir).iter().map(|path| {
+    let files = segments(dir);
+    let bytes = files.iter().map(|path| {
         let file = std::fs::metadata(path).expect("there");
         file.len()
     });
