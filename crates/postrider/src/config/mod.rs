@@ -99,8 +99,8 @@ impl Config {
         pairs.filter_map(|((ours, theirs), key)| (ours != theirs).then_some(key))
     }
 
-    #[cfg(feature = "engine")]
     /// Gives a key of the table the value that it has in `other`.
+    #[cfg(feature = "engine")]
     pub(crate) fn take_back(&mut self, key: &str, other: &Config) {
         if let Some(at) = TABLE.iter().position(|k| k.name == key) {
             self.values[at] = other.values[at].clone();

@@ -160,8 +160,11 @@ fn changes_are_named_in_the_order_of_the_table() {
         changes,
         [("batch.max_events", true), ("serve.listen", false)]
     );
-    new.take_back("serve.listen", &old);
-    assert_eq!(old.changes(&new).count(), 1);
+    #[cfg(feature = "engine")]
+    {
+        new.take_back("serve.listen", &old);
+        assert_eq!(old.changes(&new).count(), 1);
+    }
 }
 
 /// `docs/configuration.md` ends with the table; `BLESS=1` writes it anew.
