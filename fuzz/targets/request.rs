@@ -94,6 +94,8 @@ fn check(world: &World, request: &Request, caller: Caller) {
         .unwrap_or((&request.path_and_query, ""));
     let method = match request.method.as_str() {
         "HEAD" => "get".to_owned(),
+        // Case counts (RFC 9110 §9.1): the document has the methods' names in small letters, requests in capitals.
+        method if method.bytes().any(|b| b.is_ascii_lowercase()) => String::new(),
         method => method.to_lowercase(),
     };
     match documented(path, &method) {
