@@ -12,7 +12,9 @@
 //! the token is no good; a 400 may say so too, as the contract has it, but it may also speak of the
 //! batch. So a refusal is put down to the token once per token and batch: the batch goes out again
 //! at once with the next token, and what the receiver says then is about the batch. And it is put
-//! down only to a token that was good before: a fresh one can't have expired.
+//! down only to a token that was good before: a fresh one can't have expired. A batch that was refused
+//! with one token again and again doubts it once more: it may have ended since, and where nothing else
+//! goes out nobody else would find out.
 
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ use crate::time::Instant;
 
 /// How long before its end a token is renewed at most; a fifth of its life where that is less.
 const AHEAD: Duration = Duration::from_secs(60);
+
+/// After so many refusals with one token, each a retry apart, a batch doubts the token again.
+const DOUBTED_AFTER: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Token {
@@ -65,8 +70,9 @@ pub(super) struct Blame {
     pub(super) serial: u64,
     /// The last attempt's refusal was put down to its token.
     just_now: bool,
-    /// The token with which the batch itself was refused.
+    /// The token with which the batch itself was refused, and how often it was.
     cleared: u64,
+    refusals: u32,
     /// Attempts that don't count against the batch.
     pub(super) excused: u32,
 }
@@ -177,7 +183,11 @@ impl Token {
         let serial = blame.serial;
         let present = serial == self.serial && self.good.is_some();
         let may_have_ended = !present || self.proved;
-        let is_to_blame = may_have_ended && !blame.just_now && blame.cleared != serial;
+        if blame.cleared != serial {
+            blame.refusals = 0;
+        }
+        let is_doubted = blame.cleared != serial || blame.refusals >= DOUBTED_AFTER;
+        let is_to_blame = may_have_ended && !blame.just_now && is_doubted;
         if present && (is_to_blame || status == 401) {
             self.good = None;
         }
@@ -186,6 +196,7 @@ impl Token {
             blame.excused += 1;
         } else {
             blame.cleared = serial;
+            blame.refusals += 1;
         }
         is_to_blame
     }
@@ -289,6 +300,30 @@ mod tests {
                     "a later token may expire too"
                 );
             }
+        }
+    }
+
+    /// As where other batches used up a token that ends after so many POSTs, and this one is the last.
+    #[test]
+    fn a_batch_that_was_refused_thrice_with_one_token_doubts_it_again() {
+        let mut token = fetched(None);
+        let mut batch = Blame {
+            serial: 7,
+            ..Blame::default()
+        };
+        token.accepted(7);
+        assert!(token.refused(400, &mut batch));
+        for serial in 8..12 {
+            token.begin(serial);
+            token.arrived(serial, None, NOW);
+            token.accepted(serial);
+            batch.serial = serial;
+            for nth in 1..=DOUBTED_AFTER {
+                assert!(!token.refused(400, &mut batch), "refusal {nth}");
+                assert!(token.is_good(NOW));
+            }
+            assert!(token.refused(400, &mut batch));
+            assert!(token.wants_fetch(NOW), "it is replaced");
         }
     }
 
