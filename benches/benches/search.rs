@@ -221,6 +221,8 @@ fn written(dir: &Path, events: u64) -> (Arc<Log>, u64) {
         } else {
             64 << 20
         },
+        // The disk is what it is: nothing else here is in a hurry.
+        full_wait: Duration::from_secs(60),
         ..LogConfig::on_disk(dir.join("log"))
     };
     let (mut writer, log, _) = open(config, 0).expect("a log");
