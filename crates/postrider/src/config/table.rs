@@ -120,7 +120,8 @@ pub static TABLE: &[Key] = &[
         number(Unit::Bytes, 4 * MIB, 64 * GIB),
         "67108864",
         "Space that the event log may take in memory mode. Pushes are held up when it is full.",
-    ),
+    )
+    .at_start(),
     engine(
         "log.keep",
         Kind::Choice(&["wanted", "all"]),
