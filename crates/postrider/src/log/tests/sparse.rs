@@ -12,16 +12,7 @@ fn rare(type_id: u16, subaccount: u32) -> bool {
 
 /// Three segments, of which two are sealed and indexed; every 1,000th event is rare.
 fn written(fs: &SimFs) -> (LogWriter, Arc<Log>, u64) {
-    let config = LogConfig {
-        segment_bytes: SEGMENT,
-        max_bytes: 64 * SEGMENT,
-        tail_bytes: 0,
-        full_wait: Duration::ZERO,
-        fs: Arc::new(fs.clone()),
-        clock: Arc::new(ManualClock::new(START_MS)),
-        ..LogConfig::on_disk("/log")
-    };
-    let (mut writer, log, _) = open(config, 0).unwrap();
+    let (mut writer, log, _) = open(simulated(fs), 0).unwrap();
     let mut n = 0;
     while log.stats().segments < 3 {
         let mut frame = writer.frame();
