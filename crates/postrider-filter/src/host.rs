@@ -112,6 +112,22 @@ impl Host {
         }
     }
 
+    /// The numbers of the event types that `member` of the configuration names.
+    ///
+    /// # Errors
+    /// One of them is no event type; the error has its name and the member's.
+    pub fn event_types(&self, member: &str, names: &[String]) -> Result<Vec<Type>, Error> {
+        let number = |name: &String| {
+            let unknown = || {
+                Error::new(format!(
+                    "{member} names '{name}', which is not an event type"
+                ))
+            };
+            self.event_type(name).ok_or_else(unknown)
+        };
+        names.iter().map(number).collect()
+    }
+
     /// The name of an event type.
     pub fn type_name(&self, ty: Type) -> Option<&'static str> {
         // SAFETY: as above; the answer is NULL or a C string that stays.

@@ -71,14 +71,9 @@ impl Filter for BounceClassify {
     type Config = Config;
 
     fn create(host: &Host, config: Config) -> Result<Self, Error> {
-        let ty = |name: &String| {
-            let unknown =
-                || Error::new(format!("events names '{name}', which is not an event type"));
-            host.event_type(name).ok_or_else(unknown)
-        };
         Ok(BounceClassify {
             classifier: Classifier::with(&config.rules)?,
-            types: config.events.iter().map(ty).collect::<Result<_, Error>>()?,
+            types: host.event_types("events", &config.events)?,
             raw_reason: host.field("raw_reason")?,
             reason: host.field("reason")?,
             error_code: host.field("error_code")?,

@@ -74,13 +74,8 @@ impl Filter for Enrich {
                 "name a file: user_agents (uap-core's regexes.yaml), geo_ip (a MaxMind database) or both",
             ));
         }
-        let ty = |name: &String| {
-            let unknown =
-                || Error::new(format!("events names '{name}', which is not an event type"));
-            host.event_type(name).ok_or_else(unknown)
-        };
         Ok(Enrich {
-            types: config.events.iter().map(ty).collect::<Result<_, Error>>()?,
+            types: host.event_types("events", &config.events)?,
             agents: config
                 .user_agents
                 .as_deref()

@@ -60,17 +60,12 @@ impl Filter for Sample {
         if !(0.0..=1.0).contains(&config.rate) {
             return Err(Error::new(format!("rate {}: must be 0 to 1", config.rate)));
         }
-        let ty = |name: &String| {
-            let unknown =
-                || Error::new(format!("always names '{name}', which is not an event type"));
-            host.event_type(name).ok_or_else(unknown)
-        };
         Ok(Sample {
             // 2^64 does not fit, and 1 means everything anyway.
             below: (config.rate < 1.0).then_some((config.rate * 2_f64.powi(64)) as u64),
             by: host.field(&config.by)?,
             event_id: host.field("event_id")?,
-            always: config.always.iter().map(ty).collect::<Result<_, Error>>()?,
+            always: host.event_types("always", &config.always)?,
             seed: hash(0, config.salt.as_bytes()),
             mark: match config.mark {
                 true => Some((host.field("x_sample_rate")?, config.rate)),
