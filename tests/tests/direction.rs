@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["time"]),
     (
         "webhook",
-        &["auth", "config", "event", "http", "store", "time"],
+        &["auth", "config", "event", "filter", "http", "store", "time"],
     ),
     ("filter", &["event", "time"]),
     ("store", &["fork", "fs", "time", "webhook"]),
@@ -30,7 +30,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
-            "auth", "event", "http", "journal", "log", "queue", "route", "time", "webhook",
+            "auth", "event", "filter", "http", "journal", "log", "queue", "route", "time",
+            "webhook",
         ],
     ),
 ];

@@ -107,6 +107,14 @@ pub trait Backend: Send + Sync {
     fn reload_filter(&self, name: &str) -> Result<(), FilterError> {
         Err(FilterError::NotFound(name.to_owned()))
     }
+    /// The filters of a webhook in their order, and how they stand.
+    fn webhook_filters(&self, webhook: Uuid) -> Result<Vec<FilterStatus>, WebhookError> {
+        Err(WebhookError::NotFound(webhook))
+    }
+    /// Loads the file of one of a webhook's filters anew.
+    fn reload_webhook_filter(&self, webhook: Uuid, _name: &str) -> Result<(), WebhookError> {
+        Err(WebhookError::NotFound(webhook))
+    }
     /// Events that a filter failed and that wait to be released, at most `limit`.
     fn held_events(&self, _limit: usize) -> Result<Vec<HeldEvent>, FilterError> {
         Ok(Vec::new())
@@ -148,6 +156,14 @@ impl Backend for Engine {
 
     fn reload_filter(&self, name: &str) -> Result<(), FilterError> {
         Engine::reload_filter(self, name)
+    }
+
+    fn webhook_filters(&self, webhook: Uuid) -> Result<Vec<FilterStatus>, WebhookError> {
+        Engine::webhook_filters(self, webhook)
+    }
+
+    fn reload_webhook_filter(&self, webhook: Uuid, name: &str) -> Result<(), WebhookError> {
+        Engine::reload_webhook_filter(self, webhook, name)
     }
 
     fn create_webhook(&self, spec: WebhookSpec) -> Result<Webhook, WebhookError> {

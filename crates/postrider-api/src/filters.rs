@@ -5,15 +5,15 @@
 
 use crate::failure::Failure;
 use crate::message::Response;
-use crate::operation::{Answer, Body, Call, Doc, Operation};
-use crate::webhooks::json_body;
+use crate::operation::{Answer, Body, Call, Doc, Operation, Param};
+use crate::webhooks::{self, json_body};
 use postrider::engine::HeldEvent;
 use postrider::filter::{FilterError, FilterSpec};
 use postrider::store::Grant;
 use serde_json::{Value, json};
 
 /// Why no key will do.
-const CODE: &str = "filters are code";
+pub(crate) const CODE: &str = "filters are code";
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -114,7 +114,41 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             answer: (200, Some("Released")),
         },
     },
+    Operation {
+        method: "GET",
+        path: "/api/v1/webhooks/{webhook}/filters",
+        grant: Some(Grant::WebhooksView),
+        handle: of_webhook,
+        doc: Doc {
+            id: "listWebhookFilters",
+            summary: "A webhook's own filters in their order, how they stand, and their figures; for the host and its admin socket alone",
+            extension: true,
+            query: &[],
+            body: None,
+            answer: (200, Some("Filters")),
+        },
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/webhooks/{webhook}/filters/reload",
+        grant: Some(Grant::WebhooksModify),
+        handle: reload_of_webhook,
+        doc: Doc {
+            id: "reloadWebhookFilter",
+            summary: "Load the file of one of a webhook's own filters anew; for the host and its admin socket alone",
+            extension: true,
+            query: &[NAME],
+            body: None,
+            answer: (200, Some("Filters")),
+        },
+    },
 ];
+
+const NAME: Param = Param {
+    name: "name",
+    schema: r#"{"type": "string"}"#,
+    about: "The filter's name in the webhook's chain",
+};
 
 /// The most held events that are listed.
 const MOST_HELD: usize = 1000;
@@ -173,6 +207,23 @@ fn reload(call: &Call<'_>) -> Answer {
         .reload_filter(call.parameter)
         .map_err(failure)?;
     Ok(all(call))
+}
+
+fn of_webhook(call: &Call<'_>) -> Answer {
+    call.who.host_only(CODE)?;
+    let (webhook, _) = webhooks::find(call)?;
+    let filters = call.backend.webhook_filters(webhook.id)?;
+    Ok(Response::results(
+        serde_json::to_value(filters).unwrap_or_default(),
+    ))
+}
+
+fn reload_of_webhook(call: &Call<'_>) -> Answer {
+    call.who.host_only(CODE)?;
+    let (webhook, _) = webhooks::find(call)?;
+    let name = call.query.get("name").unwrap_or_default();
+    call.backend.reload_webhook_filter(webhook.id, name)?;
+    of_webhook(call)
 }
 
 fn all(call: &Call<'_>) -> Response {

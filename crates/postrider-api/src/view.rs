@@ -16,6 +16,8 @@ pub(crate) struct Style {
     pub(crate) timezone: TimeZone,
     /// Secrets as they are, instead of the mask.
     pub(crate) echo_secrets: bool,
+    /// A webhook's own filters: their configuration may hold a key.
+    pub(crate) filters: bool,
 }
 
 impl Style {
@@ -146,6 +148,9 @@ fn object(webhook: &Webhook, activity: &Activity, style: &Style) -> Value {
     }
     if !webhook.outcomes.is_empty() {
         view["outcomes"] = json!(webhook.outcomes);
+    }
+    if style.filters && !webhook.filters.is_empty() {
+        view["filters"] = json!(webhook.filters);
     }
     if activity.condition != Condition::Up {
         view["state"] = activity.condition.name().into();

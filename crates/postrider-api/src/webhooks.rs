@@ -1,6 +1,7 @@
 //! The webhook calls.
 
 use crate::failure::Failure;
+use crate::filters;
 use crate::message::{Request, Response};
 use crate::operation::{Answer, Body, Call, Doc, Operation, Param};
 use crate::view::{self, Style};
@@ -143,6 +144,9 @@ fn create(call: &Call<'_>) -> Answer {
     let scope = call.who.view(call.request)?.scope();
     let known = |name: &str| call.backend.knows_event_type(name);
     let spec = WebhookSpec::from_json(&json_body(call.request)?, known)?.within(scope)?;
+    if !spec.filters.is_empty() {
+        call.who.host_only(filters::CODE)?;
+    }
     let webhook = call.backend.create_webhook(spec)?;
     Ok(Response::results(view::created(&webhook)))
 }
@@ -169,6 +173,9 @@ fn update(call: &Call<'_>) -> Answer {
     let (before, _) = find(call)?;
     let known = |name: &str| call.backend.knows_event_type(name);
     let patch = WebhookPatch::from_json(&json_body(call.request)?, known)?;
+    if patch.filters.is_some() {
+        call.who.host_only(filters::CODE)?;
+    }
     match (call.who.bound_to, &patch.scope) {
         (Some(own), Some(scope)) if *scope != shown.scope() => {
             return Err(Failure::OtherSubaccount(own));
@@ -223,6 +230,7 @@ fn style(call: &Call<'_>) -> Result<Style, Failure> {
     Ok(Style {
         timezone: call.query.timezone()?,
         echo_secrets: call.backend.echo_secrets(),
+        filters: call.who.host_only(filters::CODE).is_ok(),
     })
 }
 

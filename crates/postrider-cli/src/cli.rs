@@ -384,6 +384,8 @@ Examples:
     /// List the filters of a running engine in their order, how they stand, and their figures
     List {
         #[command(flatten)]
+        of: FilterChain,
+        #[command(flatten)]
         reach: Reach,
     },
     /// Add a filter at the end of the chain, or change the one of that name
@@ -398,12 +400,16 @@ Examples:
         #[command(flatten)]
         fields: FilterFields,
         #[command(flatten)]
+        of: FilterChain,
+        #[command(flatten)]
         reach: Reach,
     },
     /// Take a filter out of the chain
     Remove {
         /// Its name in the chain
         name: String,
+        #[command(flatten)]
+        of: FilterChain,
         #[command(flatten)]
         reach: Reach,
     },
@@ -412,12 +418,16 @@ Examples:
         /// Its name in the chain
         name: String,
         #[command(flatten)]
+        of: FilterChain,
+        #[command(flatten)]
         reach: Reach,
     },
     /// Take a filter out of force; it keeps its place
     Disable {
         /// Its name in the chain
         name: String,
+        #[command(flatten)]
+        of: FilterChain,
         #[command(flatten)]
         reach: Reach,
     },
@@ -426,6 +436,8 @@ Examples:
         /// Names in the chain
         #[arg(required = true)]
         names: Vec<String>,
+        #[command(flatten)]
+        of: FilterChain,
         #[command(flatten)]
         reach: Reach,
     },
@@ -444,8 +456,18 @@ Examples:
         /// Its name in the chain
         name: String,
         #[command(flatten)]
+        of: FilterChain,
+        #[command(flatten)]
         reach: Reach,
     },
+}
+
+/// Which chain a call is about.
+#[derive(Args, Debug)]
+pub(crate) struct FilterChain {
+    /// This webhook's own filters, in place of those that every event goes through
+    #[arg(long, value_name = "ID")]
+    pub(crate) webhook: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -4,8 +4,9 @@ mod check;
 mod events;
 
 use crate::api::Client;
-use crate::cli::{FilterArgs, FilterCommand, FilterFields};
+use crate::cli::{FilterArgs, FilterChain, FilterCommand, FilterFields, Reach};
 use crate::error::CliError;
+use crate::webhook;
 use serde_json::{Map, Value, json};
 
 const PATH: &str = "/api/v1/filters";
@@ -17,36 +18,38 @@ pub(crate) fn run(args: FilterArgs) -> Result<(), CliError> {
             config,
             lives,
         } => check::run(&file, config.as_deref(), lives as usize),
-        FilterCommand::List { reach } => {
+        FilterCommand::List { of, reach } => {
             let client = Client::of(&reach)?;
-            let all = client.call("GET", PATH, None)?;
-            show(&client, &all);
+            show(&client, &list(&client, &of)?);
             Ok(())
         }
         FilterCommand::Add {
             name,
             fields,
+            of,
             reach,
         } => {
-            let client = Client::of(&reach)?;
-            let body = settings(&fields)?;
-            let all = client.call("PUT", &path(&name), Some(&body))?;
-            show(&client, &all);
+            let mut filter = settings(&fields)?;
+            filter["name"] = name.as_str().into();
+            change(&reach, &of, |all| {
+                match all.iter_mut().find(|known| known["name"] == name) {
+                    Some(known) => *known = filter,
+                    None => all.push(filter),
+                }
+                Ok(())
+            })
+        }
+        FilterCommand::Remove { name, of, reach } => change(&reach, &of, |all| {
+            all.remove(place(all, &name)?);
             Ok(())
+        }),
+        FilterCommand::Enable { name, of, reach } => {
+            change(&reach, &of, |all| enable(all, &name, true))
         }
-        FilterCommand::Remove { name, reach } => {
-            Client::of(&reach)?.call("DELETE", &path(&name), None)?;
-            Ok(())
+        FilterCommand::Disable { name, of, reach } => {
+            change(&reach, &of, |all| enable(all, &name, false))
         }
-        FilterCommand::Enable { name, reach } => {
-            change(&Client::of(&reach)?, |all| enable(all, &name, true))
-        }
-        FilterCommand::Disable { name, reach } => {
-            change(&Client::of(&reach)?, |all| enable(all, &name, false))
-        }
-        FilterCommand::Order { names, reach } => {
-            change(&Client::of(&reach)?, |all| order(all, &names))
-        }
+        FilterCommand::Order { names, of, reach } => change(&reach, &of, |all| order(all, &names)),
         FilterCommand::Held { reach } => {
             let client = Client::of(&reach)?;
             let held = client.call("GET", &format!("{PATH}/held"), None)?;
@@ -64,9 +67,14 @@ pub(crate) fn run(args: FilterArgs) -> Result<(), CliError> {
             println!("{} released", answer["released"]);
             Ok(())
         }
-        FilterCommand::Reload { name, reach } => {
+        FilterCommand::Reload { name, of, reach } => {
             let client = Client::of(&reach)?;
-            let all = client.call("POST", &format!("{}/reload", path(&name)), None)?;
+            let name = plain(&name);
+            let call = match &of.webhook {
+                None => format!("{PATH}/{name}/reload"),
+                Some(id) => format!("{}/filters/reload?name={name}", webhook::path(id)),
+            };
+            let all = client.call("POST", &call, None)?;
             show(&client, &all);
             Ok(())
         }
@@ -87,12 +95,21 @@ const SETTINGS: [&str; 10] = [
     "enabled",
 ];
 
-/// Reads the chain, changes it, and puts it in force.
+fn list(client: &Client, of: &FilterChain) -> Result<Value, CliError> {
+    match &of.webhook {
+        None => client.call("GET", PATH, None),
+        Some(id) => client.call("GET", &format!("{}/filters", webhook::path(id)), None),
+    }
+}
+
+/// Reads a chain, changes it, and puts it in force.
 fn change(
-    client: &Client,
+    reach: &Reach,
+    of: &FilterChain,
     change: impl FnOnce(&mut Vec<Value>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    let listed = client.call("GET", PATH, None)?;
+    let client = Client::of(reach)?;
+    let listed = list(&client, of)?;
     let only_settings = |filter: &Value| {
         let all = filter.as_object().into_iter().flatten();
         let kept = all.filter(|(name, _)| SETTINGS.contains(&name.as_str()));
@@ -108,8 +125,11 @@ fn change(
         .map(only_settings)
         .collect();
     change(&mut all)?;
-    let all = client.call("PUT", PATH, Some(&all.into()))?;
-    show(client, &all);
+    match &of.webhook {
+        None => client.call("PUT", PATH, Some(&all.into()))?,
+        Some(id) => client.call("PUT", &webhook::path(id), Some(&json!({ "filters": all })))?,
+    };
+    show(&client, &list(&client, of)?);
     Ok(())
 }
 
@@ -137,10 +157,9 @@ fn order(all: &mut Vec<Value>, names: &[String]) -> Result<(), CliError> {
 }
 
 /// Names are plain; anything else must not become a part of the path.
-fn path(name: &str) -> String {
+fn plain(name: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
-    let name: String = name.chars().filter(plain).collect();
-    format!("{PATH}/{name}")
+    name.chars().filter(plain).collect()
 }
 
 fn settings(fields: &FilterFields) -> Result<Value, CliError> {

@@ -71,7 +71,7 @@ pub(crate) fn run(args: WebhookArgs) -> Result<(), CliError> {
 }
 
 /// Ids are UUIDs; anything else must not become a part of the path.
-fn path(id: &str) -> String {
+pub(crate) fn path(id: &str) -> String {
     let safe: String = id
         .chars()
         .filter(|c| c.is_ascii_hexdigit() || *c == '-')

@@ -7,3 +7,4 @@ mod header;
 mod load;
 mod manage;
 mod shipped;
+mod webhook;

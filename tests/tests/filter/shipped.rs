@@ -56,7 +56,7 @@ fn write_patterns(path: &Path, family: &str) {
 }
 
 /// Built once; read-only for others, as packages install it.
-fn object(name: &str) -> PathBuf {
+pub(crate) fn object(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut build = cargo();

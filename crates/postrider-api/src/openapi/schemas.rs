@@ -181,6 +181,7 @@ fn webhooks() -> Value {
                 "limits": {"type": "object", "description": "Extension"},
                 "ordered": {"type": "boolean", "description": "Extension"},
                 "outcomes": {"type": "object", "description": "Extension"},
+                "filters": {"type": "array", "description": "Extension: for the host and its admin socket alone"},
                 "client_certificate": {"type": "string", "description": "Extension: PEM"},
                 "client_key": {"type": "string", "description": "Extension: the mask"},
                 "gzip": {"type": "boolean", "description": "Extension"},
@@ -347,6 +348,10 @@ fn asked() -> Value {
         "client_certificate": {"type": "string", "description": "Extension: PEM"},
         "client_key": {"type": "string", "description": "Extension: PEM"},
         "gzip": {"type": "boolean", "default": false, "description": "Extension"},
+        "filters": {
+            "description": "Extension: its own filters, in this order; for the host and its admin socket alone",
+            "$ref": "#/components/schemas/FilterChain",
+        },
         "signing_keys": {"type": "array", "description": "Extension"},
         "state": ignored, "state_reason": ignored,
         "id": ignored, "links": ignored, "last_successful": ignored, "last_failure": ignored,

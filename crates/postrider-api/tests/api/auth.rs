@@ -201,3 +201,33 @@ fn debug_output_shows_no_key() {
     let shown = format!("{request:?} {response:?}");
     assert!(!shown.contains(&key) && !shown.contains(&made), "{shown}");
 }
+
+#[test]
+fn a_webhooks_own_filters_are_for_the_host_alone_whatever_a_key_is_granted() {
+    let w = world();
+    let filters = json!({"filters": [{"name": "redact", "path": "/usr/lib/redact.so"}]});
+    let id = w.webhook(filters.clone());
+    let key = w.key(&Grant::ALL, None);
+    let path = format!("/api/v1/webhooks/{id}");
+    let (_, shown) = w.get(&path);
+    assert_eq!(shown["results"]["filters"][0]["name"], "redact");
+    let (status, shown) = w.call_with(&key, &[], "GET", &path, Value::Null);
+    assert_eq!((status, &shown["results"]["filters"]), (200, &Value::Null));
+
+    let (own, again) = (
+        format!("{path}/filters"),
+        format!("{path}/filters/reload?name=redact"),
+    );
+    for (method, path, body) in [
+        ("POST", "/api/v1/webhooks", least_with(filters.clone())),
+        ("PUT", &path, filters),
+        ("PUT", &path, json!({"filters": []})),
+        ("GET", &own, Value::Null),
+        ("POST", &again, Value::Null),
+    ] {
+        let (status, body) = w.call_with(&key, &[], method, path, body);
+        assert_eq!(status, 403, "{method} {path}: {body}");
+    }
+    let (_, after) = w.get(&path);
+    assert_eq!(after["results"]["filters"][0]["name"], "redact");
+}

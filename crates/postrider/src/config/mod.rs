@@ -208,6 +208,9 @@ impl Config {
     pub fn backlog_max_bytes(&self) -> u64 {
         self.number("backlog.max_bytes")
     }
+    pub fn filter_rendered_bytes(&self) -> u64 {
+        self.number("filter.rendered_bytes")
+    }
     pub fn retry_schedule(&self) -> Vec<Duration> {
         match self.value("retry.schedule") {
             Value::Seconds(list) => list.iter().copied().map(Duration::from_secs).collect(),

@@ -216,6 +216,12 @@ pub static TABLE: &[Key] = &[
         "The same by bytes.",
     ),
     engine(
+        "filter.rendered_bytes",
+        number(Unit::Bytes, MIB, 64 * TIB),
+        "268435456",
+        "What filters of webhooks made of batches may take on disk (in memory mode: in memory). Where it is full, dead letters among it go first, then such webhooks wait.",
+    ),
+    engine(
         "retry.schedule",
         Kind::Seconds,
         "30,60,120,300,600,1200,2400,3600,5400,7200,7800",

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use flate2::Compression;
@@ -16,7 +17,7 @@ use super::ahead::ReadAhead;
 use super::scheduler::{Lengths, Measure, Unreadable};
 use crate::event::SEPARATOR;
 use crate::http::{Body, Slice, WeakBody};
-use crate::journal::Span;
+use crate::journal::{Rendering, Span};
 use crate::log::{Few, Frame, Log, LogError};
 
 /// Pieces below this many bytes are copied: cheaper than a slice of their own.
@@ -226,7 +227,7 @@ fn holds(few: Option<&Few>, offset: u64) -> bool {
     few.is_some_and(|few| few.base_offset() <= offset && offset < few.end_offset())
 }
 
-fn add(spans: &mut Vec<Span>, first: u64, end: u64) {
+pub(super) fn add(spans: &mut Vec<Span>, first: u64, end: u64) {
     let count = (end - first) as u32;
     match spans.last_mut() {
         Some(last) if last.end() == first => last.count += count,
@@ -287,6 +288,17 @@ impl Pieces {
         body.push("]");
         body
     }
+}
+
+/// A body of some events of a rendered batch; `None` if it does not have them.
+pub(crate) fn of_rendering(rendering: &Arc<Rendering>, events: Range<u32>) -> Option<Body> {
+    let mut range = rendering.range(events)?;
+    range.end = range.end.saturating_sub(SEPARATOR.len()).max(range.start);
+    let mut body = Body::new();
+    body.push("[");
+    body.push(Slice::shared(rendering.clone(), range));
+    body.push("]");
+    Some(body)
 }
 
 /// The same bytes as one gzip member (RFC 1952). Equal bodies give equal bytes.

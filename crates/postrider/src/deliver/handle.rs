@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::body::LogReader;
 use super::endpoint::Endpoint;
 use super::errand::{Tested, Tests, Tokens};
+use super::render::Renderers;
 use super::replay;
 use super::scheduler::Scheduler;
 use super::settings::{Pace, Settings, Terms};
@@ -20,8 +21,9 @@ use super::standing::Standing;
 use super::thread::{Command, Courier, Endpoints, Rhythm};
 use crate::auth::KeyError;
 use crate::event::Schema;
+use crate::filter::{FilterError, FilterStatus, Filters};
 use crate::http;
-use crate::journal::{self, Journal, Reason, State};
+use crate::journal::{self, Journal, Reason, Renderings, State};
 use crate::log::{Log, LogError};
 use crate::route::{Scope, Selection, TypeSet};
 use crate::time::Clock;
@@ -38,6 +40,10 @@ pub struct Parts {
     pub journal: Option<Journal>,
     /// What the journal remembers.
     pub state: State,
+    /// Where batches lie that webhooks' own filters have rendered.
+    pub renderings: Renderings,
+    /// Makes a host for the filters of one webhook.
+    pub filters: MakeFilters,
     /// All webhooks that the store knows.
     pub webhooks: Vec<Webhook>,
     /// Former revisions, and the last ones of deleted webhooks: where open batches go that were formed
@@ -60,6 +66,9 @@ pub struct Parts {
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
+
+/// Makes a host of filters, still without any.
+pub type MakeFilters = Box<dyn Fn() -> Filters + Send + Sync>;
 
 /// Told of former revisions; see [`Parts::still_needed`].
 pub type StillNeeded = Box<dyn FnMut(&dyn Fn(Uuid, u32) -> bool) + Send>;
@@ -177,6 +186,9 @@ pub enum PutError {
     /// It asks for a type that is not declared.
     #[error("event type '{0}' is not known")]
     UnknownType(String),
+    /// One of its filters is refused.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The thread has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -256,6 +268,9 @@ pub struct Deliverer {
     waker: Arc<http::Waker>,
     schema: Arc<Schema>,
     rules: RwLock<Arc<Rules>>,
+    make_filters: MakeFilters,
+    /// Of webhooks that have filters of their own.
+    filters: Mutex<HashMap<Uuid, Arc<Filters>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -279,9 +294,13 @@ impl Rules {
         Terms {
             pace: self.pace.with(webhook),
             outcomes: webhook.outcomes.clone(),
+            filtered: !webhook.filters.is_empty(),
         }
     }
 }
+
+/// What filters get to end in, at most.
+const FILTERS_END: Duration = Duration::from_secs(1);
 
 /// How much longer than an attempt may take its answer is waited for.
 const GRACE: Duration = Duration::from_secs(5);
@@ -304,6 +323,8 @@ impl Deliverer {
             waker: client.waker(),
             schema: parts.schema,
             rules: RwLock::new(rules.clone()),
+            make_filters: parts.filters,
+            filters: Mutex::default(),
             thread: Mutex::new(None),
         };
         let seed = u64::from_le_bytes(
@@ -317,6 +338,8 @@ impl Deliverer {
         let (mut notice, mut wanted) = (parts.notice, parts.wanted);
         let now = parts.clock.now();
         let mut endpoints: Endpoints = HashMap::new();
+        let writer = parts.renderings.writer();
+        let mut renderers = Renderers::new(parts.log.clone(), writer, client.waker());
         for former in &parts.former {
             // One that can't be sent to any more leaves its batches to the webhook's present target.
             let mut source = None;
@@ -326,13 +349,16 @@ impl Deliverer {
                 revisions.push((former.revision, Arc::new(endpoint)));
             }
             if parts.webhooks.iter().all(|webhook| webhook.id != former.id) {
+                // Without its filters nothing goes out that they have not seen.
+                renderers.put(former.id, deliverer.filters(former).unwrap_or_default());
                 scheduler.put_deleted(former.id, rules.terms(former), now);
                 scheduler.authenticate(former.id, source);
             }
         }
         for webhook in &parts.webhooks {
             let standing = deliverer.standing(webhook, &rules);
-            standing.take(&mut scheduler, &mut endpoints, &mut notice, now);
+            let places = (&mut endpoints, &mut renderers);
+            standing.take(&mut scheduler, places, &mut notice, now);
         }
         scheduler.restore(parts.log.first_offset(), now);
         wanted(&scheduler.wanted());
@@ -350,6 +376,8 @@ impl Deliverer {
             still_needed: parts.still_needed,
             clock: parts.clock,
             staged: Vec::new(),
+            renderings: parts.renderings,
+            renderers,
             tests: Tests::new(attempt_timeout),
             tokens: Tokens::default(),
             unsynced: 0..0,
@@ -404,13 +432,18 @@ impl Deliverer {
             Ok(endpoint) => (Some(endpoint), None),
             Err(error) => (None, Some(error.to_string())),
         };
+        let (filters, filter) = match self.filters(webhook) {
+            Ok(filters) => (filters, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         Standing {
             id: webhook.id,
             revision: webhook.revision,
             terms: rules.terms(webhook),
             selection,
             endpoint,
-            unfit: unknown.or(refused),
+            filters,
+            unfit: unknown.or(refused).or(filter),
         }
     }
 
@@ -423,6 +456,7 @@ impl Deliverer {
         }
         let rules = self.rules();
         let endpoint = Box::new(Endpoint::of(&webhook, &rules.policy)?);
+        let filters = self.filters(&webhook)?;
         let (id, revision) = (webhook.id, webhook.revision);
         let terms = Box::new(rules.terms(&webhook));
         self.ask(|reply| Command::Put {
@@ -431,15 +465,54 @@ impl Deliverer {
             terms,
             selection,
             endpoint,
+            filters,
             reply,
         })?;
         Ok(())
     }
 
+    /// Puts a webhook's own filters in force. Those whose line is as it was go on as they are.
+    fn filters(&self, webhook: &Webhook) -> Result<Option<Arc<Filters>>, FilterError> {
+        let mut all = lock(&self.filters);
+        if webhook.filters.is_empty() {
+            // What its thread still has goes through them.
+            all.remove(&webhook.id);
+            return Ok(None);
+        }
+        let known = all.get(&webhook.id).cloned();
+        let filters = known.unwrap_or_else(|| Arc::new((self.make_filters)()));
+        filters.set(webhook.filters.clone(), None)?;
+        all.insert(webhook.id, filters.clone());
+        Ok(Some(filters))
+    }
+
+    /// How the filters of a webhook stand, in their order.
+    pub fn filters_of(&self, id: Uuid) -> Vec<FilterStatus> {
+        let filters = lock(&self.filters).get(&id).cloned();
+        filters.map_or_else(Vec::new, |filters| filters.status())
+    }
+
+    /// Loads a filter of a webhook anew: the new instance takes over between two batches.
+    ///
+    /// # Errors
+    /// [`FilterError::NotFound`], or what is wrong with the file; then the filters are as they were.
+    pub fn reload_filter(&self, id: Uuid, name: &str) -> Result<(), FilterError> {
+        let filters = lock(&self.filters).get(&id).cloned();
+        let not_found = || FilterError::NotFound(name.to_owned());
+        let filters = filters.ok_or_else(not_found)?;
+        let specs = filters.specs();
+        match specs.iter().any(|spec| spec.name == name) {
+            true => filters.set(specs, Some(name)),
+            false => Err(not_found()),
+        }
+    }
+
     /// Ends a webhook: no new batches, those with an id finish, the rest is dropped and counted.
     /// `purge` drops those with an id too, and its dead letters.
     pub fn delete_webhook(&self, id: Uuid, purge: bool) -> Result<(), Stopped> {
-        self.ask(|reply| Command::Delete { id, purge, reply })
+        self.ask(|reply| Command::Delete { id, purge, reply })?;
+        lock(&self.filters).remove(&id);
+        Ok(())
     }
 
     /// Holds a webhook's batches, also after a restart, until it is [resumed](Self::resume_webhook).
@@ -593,6 +666,9 @@ impl Deliverer {
             // A thread that panicked has nothing left to say.
             drop(thread.join());
         }
+        for (_, filters) in lock(&self.filters).drain() {
+            filters.close(timeout.min(FILTERS_END));
+        }
         report
     }
 
@@ -628,6 +704,10 @@ impl Deliverer {
         self.wake();
         answer.recv().map_err(|_| Stopped)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A test POST that brought no answer.

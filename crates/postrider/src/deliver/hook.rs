@@ -22,11 +22,17 @@ use crate::webhook::{Condition, Outcomes};
 /// batch.
 const DOWN_AFTER: u32 = 4;
 
+/// A batch's place in the order of its webhook: the offset of its first event, and, for a part of a rendered
+/// batch, which of that one's events it begins with.
+pub(super) type Place = (u64, u32);
+
 pub(super) struct Hook {
     pub(super) id: Uuid,
     pub(super) revision: u32,
     pub(super) pace: Pace,
     pub(super) outcomes: Outcomes,
+    /// It has filters of its own: what they make of a batch is settled before the first attempt.
+    pub(super) filtered: bool,
     /// What it asks for from each offset on. All but the last serve a backlog that lags.
     pub(super) selections: VecDeque<(u64, Arc<Selection>)>,
     pub(super) mode: Mode,
@@ -35,11 +41,13 @@ pub(super) struct Hook {
     /// Events written before this are as if written then: what was held does not age.
     pub(super) age_from_ms: UnixMillis,
     pub(super) backlog: Backlog,
-    /// Batches without an end, by the offset of their first event.
-    pub(super) open: BTreeSet<(u64, Uuid)>,
+    /// Batches without an end, by their place.
+    pub(super) open: BTreeSet<(Place, Uuid)>,
     /// Those of them that wait, by when they are due.
-    pub(super) waiting: BTreeSet<(Instant, u64, Uuid)>,
-    /// Attempts under way, and how many of them are not the batch's first.
+    pub(super) waiting: BTreeSet<(Instant, Place, Uuid)>,
+    /// Those that were just rendered: their first attempt goes before a new batch.
+    pub(super) rendered: BTreeSet<(Place, Uuid)>,
+    /// Attempts under way, with batches that are being rendered; and how many of them are not the batch's first.
     pub(super) in_flight: u32,
     /// How many it may be.
     pub(super) window: Window,
@@ -95,6 +103,24 @@ pub(super) struct Down {
     pub(super) next_sweep: Instant,
 }
 
+/// Where an open batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Waiting(Instant),
+    /// With the webhook's filters; it has its place among those in flight.
+    Rendering,
+    /// Rendered, and not tried yet.
+    Rendered,
+    Flying {
+        exchange: u64,
+        retry: bool,
+    },
+    /// Its attempt has ended; what that means is being decided.
+    Landed,
+    /// To be split before anything else happens to it.
+    Splitting,
+}
+
 /// What goes out next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -114,6 +140,7 @@ impl Hook {
             revision,
             pace: Pace::default(),
             outcomes: Outcomes::default(),
+            filtered: false,
             selections: VecDeque::new(),
             mode: Mode::Open,
             why: None,
@@ -121,6 +148,7 @@ impl Hook {
             backlog: Backlog::new(from),
             open: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            rendered: BTreeSet::new(),
             in_flight: 0,
             window: Window::default(),
             not_kept: [0; NoReuse::ALL.len()],
@@ -207,18 +235,22 @@ impl Hook {
             .waiting
             .first()
             .filter(|(at, ..)| retry_room && *at <= now);
+        let fresh = match self.rendered.first() {
+            Some(&(_, batch)) => Some(Next::Again(batch)),
+            None => fresh.then_some(Next::Fresh),
+        };
         match (due, fresh) {
-            (Some(&(_, _, batch)), false) => Next::Again(batch),
-            (Some(&(_, _, batch)), true) => {
+            (Some(&(_, _, batch)), None) => Next::Again(batch),
+            (Some(&(_, _, batch)), Some(fresh)) => {
                 self.retry_turn = !self.retry_turn;
                 if self.retry_turn {
                     Next::Again(batch)
                 } else {
-                    Next::Fresh
+                    fresh
                 }
             }
-            (None, true) => Next::Fresh,
-            (None, false) => Next::Nothing,
+            (None, Some(fresh)) => fresh,
+            (None, None) => Next::Nothing,
         }
     }
 
@@ -250,10 +282,13 @@ impl Hook {
 
     /// The oldest open batch, and nothing else before it has ended.
     fn choose_in_order(&self, now: Instant, fresh: bool) -> Next {
-        let oldest = self.waiting.iter().min_by_key(|(_, first, _)| *first);
-        match oldest {
+        let waiting = self.waiting.iter();
+        let waiting = waiting.map(|&(at, place, batch)| (place, at, batch));
+        let rendered = self.rendered.iter();
+        let rendered = rendered.map(|&(place, batch)| (place, Instant(0), batch));
+        match waiting.chain(rendered).min() {
             _ if self.in_flight > 0 => Next::Nothing,
-            Some(&(at, _, batch)) if at <= now => Next::Again(batch),
+            Some((_, at, batch)) if at <= now => Next::Again(batch),
             None if fresh && self.open.is_empty() => Next::Fresh,
             _ => Next::Nothing,
         }
@@ -311,10 +346,17 @@ impl Hook {
         self.streak > 0
     }
 
-    /// The first offset that it needs.
-    pub(super) fn first(&self, routed: u64) -> u64 {
-        let open = self.open.first().map_or(u64::MAX, |(first, _)| *first);
-        self.backlog.position(routed).min(open)
+    /// Takes a batch out of the list that it is in by its stage.
+    pub(super) fn unlist(&mut self, stage: Stage, place: Place, batch: Uuid) {
+        match stage {
+            Stage::Waiting(at) => {
+                self.waiting.remove(&(at, place, batch));
+            }
+            Stage::Rendered => {
+                self.rendered.remove(&(place, batch));
+            }
+            Stage::Rendering | Stage::Flying { .. } | Stage::Landed | Stage::Splitting => {}
+        }
     }
 
     /// Whether it was asked long ago to leave the log below an offset, and still is there. It is asked
@@ -379,7 +421,7 @@ impl Hook {
             return next;
         }
         // What is due and not gone waits for a slot, not for a time.
-        let later = (now.after(Duration::from_nanos(1)), 0, Uuid::nil());
+        let later = (now.after(Duration::from_nanos(1)), (0, 0), Uuid::nil());
         if let Some((due, ..)) = self.waiting.range(later..).next() {
             at(*due);
         }

@@ -20,6 +20,7 @@ mod endpoint;
 mod errand;
 mod handle;
 mod hook;
+mod render;
 mod replay;
 mod retry;
 mod scheduler;
@@ -31,8 +32,8 @@ mod window;
 
 pub use crate::webhook::Condition;
 pub use handle::{
-    Deliverer, Notice, Parts, PutError, ReplayError, Snapshot, StillNeeded, StopReport, Stopped,
-    WebhookBooks,
+    Deliverer, MakeFilters, Notice, Parts, PutError, ReplayError, Snapshot, StillNeeded,
+    StopReport, Stopped, WebhookBooks,
 };
 pub use settings::{Pace, Retry, Settings};
 

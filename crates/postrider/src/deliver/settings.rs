@@ -24,6 +24,8 @@ pub struct Settings {
     /// Runs kept in memory over all webhooks; a webhook that can't keep its own reads them back
     /// from the log later.
     pub runs: usize,
+    /// Bytes of batches that webhooks' own filters have rendered; what would be more waits.
+    pub rendered_bytes: u64,
 }
 
 impl Default for Settings {
@@ -37,6 +39,7 @@ impl Default for Settings {
             attempts: 1000,
             attempt_bytes: 64 << 20,
             runs: 256 * 1024,
+            rendered_bytes: 256 << 20,
         }
     }
 }
@@ -115,12 +118,16 @@ impl Pace {
 pub(crate) struct Terms {
     pub(crate) pace: Pace,
     pub(crate) outcomes: Outcomes,
+    /// It has filters of its own.
+    pub(crate) filtered: bool,
 }
 
 impl From<Pace> for Terms {
     fn from(pace: Pace) -> Terms {
-        let outcomes = Outcomes::default();
-        Terms { pace, outcomes }
+        Terms {
+            pace,
+            ..Terms::default()
+        }
     }
 }
 

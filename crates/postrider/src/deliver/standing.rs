@@ -7,9 +7,11 @@ use uuid::Uuid;
 
 use super::endpoint::Endpoint;
 use super::handle::Notice;
+use super::render::Renderers;
 use super::scheduler::Scheduler;
 use super::settings::Terms;
 use super::thread::Endpoints;
+use crate::filter::Filters;
 use crate::route::Selection;
 use crate::time::Now;
 
@@ -20,6 +22,8 @@ pub(super) struct Standing {
     pub(super) selection: Selection,
     /// `None`: it has none under these settings.
     pub(super) endpoint: Option<Endpoint>,
+    /// Its own filters.
+    pub(super) filters: Option<Arc<Filters>>,
     /// Why it can't be delivered to.
     pub(super) unfit: Option<String>,
 }
@@ -29,12 +33,13 @@ impl Standing {
     pub(super) fn take(
         self,
         scheduler: &mut Scheduler,
-        endpoints: &mut Endpoints,
+        (endpoints, renderers): (&mut Endpoints, &mut Renderers),
         notice: &mut dyn FnMut(&Notice),
         now: Now,
     ) {
         let (id, revision) = (self.id, self.revision);
         scheduler.put(id, revision, self.terms, self.selection, now);
+        renderers.put(id, self.filters);
         let revisions = endpoints.entry(id).or_default();
         revisions.retain(|(known, _)| *known != revision);
         if let Some(endpoint) = self.endpoint {

@@ -4,24 +4,26 @@
 //! the first bytes of what it speaks of; then what may be forgotten. Where the commit fails nothing
 //! leaves, and the next turn tries again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use uuid::Uuid;
 
-use super::body::LogReader;
+use super::body::{self, LogReader};
 use super::endpoint::Endpoint;
 use super::errand::{self, TestReply, Tests, Tokens};
 use super::handle::{Notice, Snapshot, StillNeeded, StopReport};
+use super::render::{Renderers, Unrendered};
 use super::replay::Cut;
 use super::retry::{Answer, Ended};
 use super::scheduler::{Attempt, Fetch, Fetched, Scheduler};
 use super::settings::{Settings, Terms};
 use super::standing::Standing;
-use crate::http::{Client, Done, Request, Reuse, Setup};
-use crate::journal::{BatchStatus, DeadLetter, Journal, JournalError, Reason};
+use crate::filter::Filters;
+use crate::http::{Body, Client, Done, Request, Reuse, Setup};
+use crate::journal::{BatchStatus, DeadLetter, Journal, JournalError, Reason, Renderings, Span};
 use crate::log::{FrameTable, Log, LogError, Part};
 use crate::route::{Selection, TypeSet};
 use crate::time::{Clock, Instant, Now};
@@ -55,6 +57,8 @@ pub(super) enum Command {
         terms: Box<Terms>,
         selection: Selection,
         endpoint: Box<Endpoint>,
+        /// The webhook's own filters.
+        filters: Option<Arc<Filters>>,
         reply: Sender<()>,
     },
     Configure {
@@ -127,6 +131,9 @@ pub(super) struct Courier {
     pub(super) reader: LogReader,
     /// Journaled first, then started.
     pub(super) staged: Vec<(u64, Request)>,
+    /// What webhooks' own filters made of batches, and who runs them.
+    pub(super) renderings: Renderings,
+    pub(super) renderers: Renderers,
     pub(super) tests: Tests,
     pub(super) tokens: Tokens,
     /// Offsets that were given out before the start and are in no frame.
@@ -145,6 +152,8 @@ pub(super) struct Rhythm {
     tidy: Instant,
     /// Something was given up for space, and the log does not know yet.
     relieving: bool,
+    /// The same, for the space of renderings.
+    forgetting: bool,
     /// The store was told which former revisions are needed, since the start.
     told: bool,
     held: Instant,
@@ -167,6 +176,7 @@ impl Courier {
                 self.answer(done, now);
             }
             self.obey(now);
+            self.take_rendered(now);
             if self.has_ended(now) {
                 return;
             }
@@ -279,6 +289,7 @@ impl Courier {
                     terms,
                     selection,
                     endpoint,
+                    filters,
                     reply,
                 } => {
                     // What was pushed before the change is selected as before it.
@@ -287,6 +298,7 @@ impl Courier {
                     revisions.retain(|(known, _)| *known != revision);
                     let source = endpoint.token_source();
                     revisions.push((revision, Arc::from(endpoint)));
+                    self.renderers.put(id, filters);
                     self.scheduler.put(id, revision, *terms, selection, now);
                     self.scheduler.authenticate(id, source);
                     self.changed(reply);
@@ -368,7 +380,12 @@ impl Courier {
         self.settings = settings;
         for standing in all {
             let (scheduler, endpoints) = (&mut self.scheduler, &mut self.endpoints);
-            standing.take(scheduler, endpoints, &mut self.notice, now);
+            standing.take(
+                scheduler,
+                (endpoints, &mut self.renderers),
+                &mut self.notice,
+                now,
+            );
         }
         self.scheduler.age_anew(now);
     }
@@ -418,8 +435,44 @@ impl Courier {
         }
     }
 
+    /// Takes what filters have made of batches.
+    fn take_rendered(&mut self, now: Now) {
+        while let Some(rendered) = self.renderers.take() {
+            let batch = rendered.batch;
+            match rendered.result {
+                Ok(None) => self.scheduler.rendered(batch, None, now),
+                Ok(Some((made, written))) => {
+                    written.iter().for_each(|w| self.renderings.adopt(w));
+                    self.rhythm.stale = true;
+                    self.scheduler.rendered(batch, Some(made), now);
+                }
+                Err(Unrendered::Lost { spans, damaged }) => {
+                    let reason = self.reason_of_loss(&spans, damaged);
+                    let reader = &mut self.reader;
+                    self.scheduler
+                        .unrenderable(batch, &spans, reason, reader, now);
+                }
+                Err(Unrendered::Failed(what)) => self.scheduler.not_rendered(batch, what, now),
+            }
+        }
+    }
+
+    /// Keeps the renderings within their space: dead letters go first, then webhooks wait.
+    fn relieve_renderings(&mut self) {
+        let excess = self
+            .renderings
+            .bytes()
+            .saturating_sub(self.settings.rendered_bytes);
+        self.scheduler.may_render(excess == 0);
+        // What was given up is removed once that is synced; only then is it clear whether more is needed.
+        if excess > 0 && !self.rhythm.forgetting {
+            self.rhythm.forgetting = self.scheduler.forget_rendered(excess);
+        }
+    }
+
     /// Gives up what the log needs back.
     fn relieve(&mut self, now: Now) {
+        self.relieve_renderings();
         let Some(wanted) = self.log.pressure() else {
             return;
         };
@@ -447,6 +500,17 @@ impl Courier {
             }
             for fetch in orders.fetches {
                 self.fetch(fetch, now);
+            }
+            for render in orders.renders {
+                let batch = render.batch;
+                match self.renderers.begin(render) {
+                    Ok(true) => {}
+                    Ok(false) => self.scheduler.unaddressed(batch, now),
+                    Err(e) => {
+                        let what = format!("no thread to render a batch on: {e}");
+                        self.scheduler.not_rendered(batch, what, now);
+                    }
+                }
             }
             for exchange in orders.cancels {
                 self.staged.retain(|(staged, _)| *staged != exchange);
@@ -480,40 +544,72 @@ impl Courier {
             revision,
             batch,
             spans,
+            rendered,
         } = attempt;
+        if let Some((file, events)) = rendered {
+            let body = self.renderings.read(file);
+            let body = body.map(|found| found.and_then(|r| body::of_rendering(&r, events)));
+            return match body {
+                Ok(Some(body)) => self.stage_body(exchange, webhook, revision, batch, body, now),
+                Ok(None) => self.scheduler.rendering_lost(batch, now),
+                Err(error) => self.unreadable(exchange, error.to_string(), now),
+            };
+        }
         let assembled = match self.reader.assemble(&spans) {
             Ok(assembled) => assembled,
-            Err(error) => {
-                let ended = Ended {
-                    answer: Answer::None {
-                        code: "EIO",
-                        words: error.to_string(),
-                    },
-                    latency_ms: 0,
-                };
-                self.scheduler.ended(exchange, &ended, now);
-                return (self.notice)(&Notice::Held {
-                    what: error.to_string(),
-                });
-            }
+            Err(error) => return self.unreadable(exchange, error.to_string(), now),
         };
         // One reason at a time: what is left is a batch of its own, which is looked at again.
-        let unsynced = |span: &crate::journal::Span| self.unsynced.contains(&span.first);
-        let (lost, reason) = match (&assembled.missing, &assembled.damaged) {
-            (missing, damaged) if missing.is_empty() => (damaged, Reason::DAMAGED),
-            (missing, _) if missing.iter().all(unsynced) => (missing, Reason::LOST_UNSYNCED),
-            (missing, _) => (missing, Reason::MISSING),
+        let (lost, damaged) = match assembled.missing.is_empty() {
+            true => (&assembled.damaged, true),
+            false => (&assembled.missing, false),
         };
         if !lost.is_empty() {
+            let reason = self.reason_of_loss(lost, damaged);
             let reader = &mut self.reader;
             return self.scheduler.missing(exchange, lost, reason, reader, now);
         }
+        self.stage_body(exchange, webhook, revision, batch, assembled.body, now);
+    }
+
+    /// The disk refuses what is to be sent.
+    fn unreadable(&mut self, exchange: u64, what: String, now: Now) {
+        let ended = Ended {
+            answer: Answer::None {
+                code: "EIO",
+                words: what.clone(),
+            },
+            latency_ms: 0,
+        };
+        self.scheduler.ended(exchange, &ended, now);
+        (self.notice)(&Notice::Held { what });
+    }
+
+    /// Why events that a batch was formed of can't be sent.
+    fn reason_of_loss(&self, lost: &[Span], damaged: bool) -> Reason {
+        let unsynced = |span: &Span| self.unsynced.contains(&span.first);
+        match damaged {
+            true => Reason::DAMAGED,
+            false if lost.iter().all(unsynced) => Reason::LOST_UNSYNCED,
+            false => Reason::MISSING,
+        }
+    }
+
+    fn stage_body(
+        &mut self,
+        exchange: u64,
+        webhook: Uuid,
+        revision: u32,
+        batch: Uuid,
+        body: Body,
+        now: Now,
+    ) {
         let Some(endpoint) = self.endpoint(webhook, revision) else {
             return self.scheduler.unaddressed(batch, now);
         };
         let timeout = self.settings.attempt_timeout;
         let token = self.tokens.of(webhook, &endpoint);
-        let request = endpoint.request(batch, assembled.body, token, now, timeout);
+        let request = endpoint.request(batch, body, token, now, timeout);
         self.staged.push((exchange, request));
     }
 
@@ -595,6 +691,7 @@ impl Courier {
                 self.rhythm.stale = false;
                 self.rhythm.relieving = false;
                 self.log.release(floor, &pins);
+                self.release_renderings();
             }
             Some(due) if self.log.would_free(floor, &pins) => {
                 *due = (*due).min(now.mono.after(SYNC_SOON));
@@ -603,10 +700,19 @@ impl Courier {
         }
     }
 
+    /// Removes the renderings of batches that have ended.
+    fn release_renderings(&mut self) {
+        self.rhythm.forgetting = false;
+        if !self.renderings.is_empty() {
+            let needed: HashSet<Uuid> = self.scheduler.state().rendered_files().collect();
+            self.renderings.retain(|id| needed.contains(&id));
+        }
+    }
+
     /// Forgets revisions that no open batch was formed for, here and in the store.
     fn forget_endpoints(&mut self) {
         let state = self.scheduler.state();
-        let open: std::collections::HashSet<(Uuid, u32)> = state
+        let open: HashSet<(Uuid, u32)> = state
             .batches()
             .map(|open| (open.start.webhook, open.start.revision))
             .collect();
@@ -623,6 +729,7 @@ impl Courier {
             !revisions.is_empty()
         });
         self.tokens.retain(|webhook| known.knows(webhook));
+        self.renderers.retain(|webhook| known.knows(webhook));
         if count(&self.endpoints) < before || !self.rhythm.told {
             self.rhythm.told = true;
             let endpoints = &self.endpoints;
@@ -683,6 +790,7 @@ impl Courier {
             Ok(()) => {
                 let (floor, pins) = self.scheduler.needs();
                 self.log.release(floor, &pins);
+                self.release_renderings();
             }
             Err(error) => (self.notice)(&Notice::Held {
                 what: error.to_string(),

@@ -15,7 +15,7 @@ use crate::event::{Schema, TypeId, WantedSet};
 use crate::fork;
 use crate::fs::{Fs, RealFs};
 use crate::inbox::{self, Taker, TakerConfig, Watch, Woken};
-use crate::journal;
+use crate::journal::{self, Renderings};
 use crate::log::{self, LogConfig};
 use crate::queue::{self, QueueError, Watermark};
 use crate::store::Store;
@@ -105,14 +105,8 @@ impl Builder {
             }
         };
         let config = self.config;
-        let say = {
-            let logger = self.logger.clone();
-            move |severity, line: &str| {
-                if let Some(logger) = &logger {
-                    logger(severity, line);
-                }
-            }
-        };
+        let logger = Arc::new(LoggerSlot::new(self.logger));
+        let say = |severity, line: &str| logger.say(severity, line);
 
         let fs: Arc<dyn Fs> = Arc::new(RealFs);
         let store = match &dir {
@@ -121,10 +115,10 @@ impl Builder {
         };
         let schema = Arc::new(open_schema(&config, &store)?);
 
-        let (journal, state) = match &dir {
+        let (journal, renderings, state) = match &dir {
             Some(dir) => {
-                let (journal, recovered) =
-                    journal::open(&dir.join("journal"), fs.clone(), clock.clone())?;
+                let place = dir.join("journal");
+                let (journal, recovered) = journal::open(&place, fs.clone(), clock.clone())?;
                 if recovered.holes + recovered.cut > 0 || recovered.checkpoint_damaged {
                     say(
                         Severity::Warning,
@@ -135,9 +129,11 @@ impl Builder {
                         ),
                     );
                 }
-                (Some(journal), recovered.state)
+                let (place, needed) = (place.join("rendered"), recovered.state.rendered_files());
+                let renderings = Renderings::open(&place, fs.clone(), needed)?;
+                (Some(journal), renderings, recovered.state)
             }
-            None => (None, journal::State::default()),
+            None => (None, Renderings::in_memory(), journal::State::default()),
         };
         let (log_writer, log, recovery) = log::open(
             log_config(&config, dir.as_deref(), &fs, &clock),
@@ -190,12 +186,13 @@ impl Builder {
                 .map(|(path, _)| Client::prepared(path, schema.clone())),
         );
         let (webhooks, former) = (store.webhooks()?, store.former()?);
-        let filters = super::filters::host(super::filters::HostParts {
+        let make_filters = super::filters::maker(super::filters::HostParts {
             schema: schema.clone(),
             clock: clock.clone(),
-            say: Arc::new(say),
-            data_dir: dir.as_deref(),
+            logger: logger.clone(),
+            data_dir: dir.clone(),
         });
+        let filters = make_filters();
         super::filters::restore(&filters, &store)?;
         let held = Held::open(&store, log.next_offset())?;
 
@@ -203,7 +200,7 @@ impl Builder {
             born: fork::generation(),
             data_dir: dir,
             clock: clock.clone(),
-            logger: Arc::new(LoggerSlot::new(self.logger)),
+            logger,
             schema: schema.clone(),
             wanted: Arc::new(WantedSet::new()),
             queue,
@@ -224,7 +221,14 @@ impl Builder {
             changes: Mutex::default(),
             settings: Settings::new(config),
         });
-        let deliverer = Deliverer::spawn(deliver_parts(&shared, journal, state, webhooks, former)?)
+        let former = Former {
+            journal,
+            renderings,
+            state,
+            webhooks,
+            former,
+        };
+        let deliverer = Deliverer::spawn(deliver_parts(&shared, former, make_filters)?)
             .map_err(|e| OpenError::Http(e.to_string()))?;
         let _ = shared.deliverer.set(deliverer);
 
@@ -308,12 +312,19 @@ fn log_config(
     }
 }
 
-fn deliver_parts(
-    shared: &Arc<Shared>,
+/// What a former life left to the deliverer.
+struct Former {
     journal: Option<journal::Journal>,
+    renderings: Renderings,
     state: journal::State,
     webhooks: Vec<Webhook>,
     former: Vec<Webhook>,
+}
+
+fn deliver_parts(
+    shared: &Arc<Shared>,
+    former: Former,
+    filters: deliver::MakeFilters,
 ) -> Result<deliver::Parts, OpenError> {
     let config = shared.config();
     let (keep_all, wanted) = (shared.keep_all.clone(), shared.wanted.clone());
@@ -321,10 +332,12 @@ fn deliver_parts(
     let store = shared.store.clone();
     Ok(deliver::Parts {
         log: shared.log.clone(),
-        journal,
-        state,
-        webhooks,
-        former,
+        journal: former.journal,
+        renderings: former.renderings,
+        state: former.state,
+        webhooks: former.webhooks,
+        former: former.former,
+        filters,
         still_needed: Box::new(move |needed| {
             if let Err(e) = store.retain_former(needed) {
                 told.say(Severity::Warning, &format!("store: {e}"));

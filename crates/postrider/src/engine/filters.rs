@@ -2,14 +2,15 @@
 //!
 //! A frame whose events no filter selects is left as it is, and so is one that the filters leave alone.
 
-use super::shared::{Logger, Severity, Shared};
+use super::shared::{LoggerSlot, Severity, Shared};
 use super::writer::Writer;
 use super::{Engine, OpenError};
+use crate::deliver::MakeFilters;
 use crate::event::{Entry, TypeId};
 use crate::filter::{Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Say};
 use crate::log::FrameBuilder;
 use crate::store::Store;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 /// Where the store keeps the chain: a JSON array of filters, in order.
@@ -116,36 +117,37 @@ fn place(all: &[FilterSpec], name: &str) -> Result<usize, FilterError> {
     at.ok_or_else(|| FilterError::NotFound(name.to_owned()))
 }
 
-/// The host, still without filters.
-pub(super) fn host(parts: HostParts<'_>) -> Filters {
-    let logger = parts.say;
+/// What makes hosts of filters, for the engine and for webhooks, still without any.
+pub(super) fn maker(parts: HostParts) -> MakeFilters {
+    let logger = parts.logger;
     let say: Say = Arc::new(move |severity, line| {
-        logger(
-            match severity {
-                postrider_filter::Severity::Error => Severity::Error,
-                postrider_filter::Severity::Warning => Severity::Warning,
-                postrider_filter::Severity::Info => Severity::Info,
-            },
-            line,
-        );
+        let severity = match severity {
+            postrider_filter::Severity::Error => Severity::Error,
+            postrider_filter::Severity::Warning => Severity::Warning,
+            postrider_filter::Severity::Info => Severity::Info,
+        };
+        logger.say(severity, line);
     });
-    Filters::new(Parts {
-        schema: parts.schema,
-        clock: parts.clock,
-        say,
-        dir: match parts.data_dir {
-            Some(dir) => dir.join("filters"),
-            None => PathBuf::from(NO_DATA_DIR),
-        },
+    let dir = match parts.data_dir {
+        Some(dir) => dir.join("filters"),
+        None => PathBuf::from(NO_DATA_DIR),
+    };
+    Box::new(move || {
+        Filters::new(Parts {
+            schema: parts.schema.clone(),
+            clock: parts.clock.clone(),
+            say: say.clone(),
+            dir: dir.clone(),
+        })
     })
 }
 
-/// What the host is made of.
-pub(super) struct HostParts<'a> {
+/// What hosts are made of.
+pub(super) struct HostParts {
     pub(super) schema: Arc<crate::event::Schema>,
     pub(super) clock: Arc<dyn crate::time::Clock>,
-    pub(super) say: Logger,
-    pub(super) data_dir: Option<&'a Path>,
+    pub(super) logger: Arc<LoggerSlot>,
+    pub(super) data_dir: Option<PathBuf>,
 }
 
 /// Puts the chain in force that the store remembers. An engine whose filters cannot be loaded does not start: what they

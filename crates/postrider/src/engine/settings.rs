@@ -29,6 +29,7 @@ pub(super) fn deliver(config: &Config) -> Settings {
         history_keep: config.history_keep(),
         attempt_timeout: config.http_timeout(),
         attempts: config.http_max_connections() as usize,
+        rendered_bytes: config.filter_rendered_bytes(),
         ..Settings::default()
     }
 }

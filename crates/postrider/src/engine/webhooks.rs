@@ -2,6 +2,7 @@
 
 use super::{Engine, Shared};
 use crate::deliver::{Deliverer, PutError, ReplayError, Stopped};
+use crate::filter::FilterStatus;
 use crate::webhook::{
     Activity, BatchStatus, DeadLetter, Replay, Replayed, TestFailure, TestPost, Webhook,
     WebhookError, WebhookPatch, WebhookSpec,
@@ -146,6 +147,30 @@ impl Engine {
             .map_err(stopped)
     }
 
+    /// How the filters of a webhook stand, in their order.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`].
+    pub fn webhook_filters(&self, id: Uuid) -> Result<Vec<FilterStatus>, WebhookError> {
+        stored(self.shared(), id)?;
+        Ok(deliverer(self)?.filters_of(id))
+    }
+
+    /// Loads a filter of a webhook anew: the new instance takes over between two batches.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`]; what is wrong with the filter, which then stays as it was.
+    pub fn reload_webhook_filter(&self, id: Uuid, name: &str) -> Result<(), WebhookError> {
+        let shared = self.shared();
+        let _one_at_a_time = shared.changes.lock();
+        stored(shared, id)?;
+        let reloaded = deliverer(self)?.reload_filter(id, name);
+        reloaded.map_err(|e| WebhookError::Invalid {
+            field: "filters".to_owned(),
+            reason: format!("are refused: {e}"),
+        })
+    }
+
     fn activities(&self) -> std::collections::BTreeMap<Uuid, Activity> {
         let books = deliverer(self).ok().and_then(|d| d.books().ok());
         books
@@ -207,6 +232,10 @@ fn keep(
         PutError::UnknownType(name) => WebhookError::Invalid {
             field: "events".to_owned(),
             reason: format!("names '{name}', which is not an event type"),
+        },
+        PutError::Filter(e) => WebhookError::Invalid {
+            field: "filters".to_owned(),
+            reason: format!("are refused: {e}"),
         },
         other => WebhookError::Invalid {
             field: "custom_headers".to_owned(),

@@ -30,6 +30,8 @@ struct Item {
     place: Place,
     came: (Entry, Place),
     fate: Fate,
+    /// Who dropped or held it: a place in `names`.
+    by: u32,
     /// Its text may not be UTF-8: filters do not see it.
     unread: bool,
 }
@@ -40,8 +42,10 @@ pub struct Batch {
     items: Vec<Item>,
     came: Vec<u8>,
     made: Vec<u8>,
-    pushed: usize,
+    pushed: u32,
     touched: bool,
+    /// The filters that dropped or held events.
+    names: Vec<String>,
 }
 
 impl Batch {
@@ -58,9 +62,10 @@ impl Batch {
             place,
             came: (*entry, place),
             fate: Fate::Live,
+            by: 0,
             unread: !trusted && str::from_utf8(text).is_err(),
         });
-        self.pushed = self.items.len();
+        self.pushed = self.items.len() as u32;
     }
 
     /// How many events, dropped and added ones included.
@@ -75,7 +80,7 @@ impl Batch {
 
     /// How many were pushed; those behind them were added by filters.
     pub fn pushed(&self) -> usize {
-        self.pushed
+        self.pushed as usize
     }
 
     /// Whether any event is not as it came, or one was added.
@@ -86,6 +91,13 @@ impl Batch {
     /// What has become of event `i`.
     pub fn fate(&self, i: usize) -> Fate {
         self.items[i].fate
+    }
+
+    /// The filter that dropped or held event `i`.
+    pub fn by(&self, i: usize) -> Option<&str> {
+        let item = &self.items[i];
+        let name = self.names.get(item.by as usize)?;
+        (item.fate != Fate::Live).then_some(name)
     }
 
     /// What the engine knows of event `i`.
@@ -167,6 +179,7 @@ impl Batch {
             place,
             came: (entry, place),
             fate: Fate::Live,
+            by: 0,
             unread: false,
         });
         self.touched = true;
@@ -183,6 +196,16 @@ impl Batch {
         item.fate = Fate::Held;
         (item.entry, item.place) = item.came;
         self.touched = true;
+    }
+
+    /// Says that the filter `name` dropped or held event `i`.
+    pub(super) fn blame(&mut self, i: usize, name: &str) {
+        let known = self.names.iter().rposition(|known| known == name);
+        let by = known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
+        self.items[i].by = by as u32;
     }
 
     /// The text of event `i` with the separator that the log wants behind it, in `scratch`.

@@ -21,7 +21,7 @@ pub enum OnFailure {
 }
 
 /// One filter of the chain.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
     /// Its name in lists, metrics and the log, unique in the chain: `a-z`, `0-9` and `-`, 1 to 64 bytes.

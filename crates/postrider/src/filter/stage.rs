@@ -121,6 +121,9 @@ impl Stage {
         }
         // SAFETY: as the caller says.
         let outcome = unsafe { self.instance.apply(batch, picked) };
+        for (i, _) in &outcome.dropped {
+            batch.blame(*i as usize, &self.spec.name);
+        }
         self.counted.count(|c| {
             c.changed += outcome.changed;
             c.emitted += outcome.emitted;
@@ -210,6 +213,7 @@ impl Stage {
             count += 1;
             if self.policy == OnFailure::Closed {
                 batch.hold(i as usize);
+                batch.blame(i as usize, &self.spec.name);
             }
         }
         self.counted.count(|c| match self.policy {

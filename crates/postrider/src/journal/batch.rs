@@ -17,11 +17,24 @@ pub struct Failure {
     pub latency_ms: u32,
 }
 
+/// Where the bytes of a batch are that the webhook's own filters have rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The file.
+    pub file: Uuid,
+    /// The first of its events that belongs to the batch.
+    pub first: u32,
+}
+
 /// A batch without an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenBatch {
-    /// As it was formed.
+    /// As it was formed; events and bytes as they were rendered.
     pub start: BatchStart,
+    /// What goes out instead of what the log has.
+    pub rendered: Option<Rendered>,
+    /// It went out as the log has it before it was replayed, and so goes out again.
+    pub as_logged: bool,
     /// Attempts begun, since the replay if it was replayed.
     pub attempts: u32,
     /// Attempts failed, likewise.
@@ -44,6 +57,8 @@ impl OpenBatch {
     pub(super) fn new(start: BatchStart, age_from_ms: UnixMillis) -> OpenBatch {
         OpenBatch {
             start,
+            rendered: None,
+            as_logged: false,
             attempts: 0,
             failed: 0,
             in_flight: false,
@@ -58,13 +73,21 @@ impl OpenBatch {
     pub(super) fn half(&self, half: &Half, at_ms: UnixMillis) -> OpenBatch {
         let start = BatchStart {
             batch: half.batch,
-            spans: half.spans.clone(),
+            spans: match self.rendered {
+                None => half.spans.clone(),
+                Some(_) => self.start.spans.clone(),
+            },
             events: half.events,
             bytes: half.bytes,
             formed_ms: at_ms,
             ..self.start.clone()
         };
         OpenBatch::new(start, self.age_from_ms)
+    }
+
+    /// Whether what goes out is settled: rendered, or as the log has it.
+    pub fn is_settled(&self) -> bool {
+        self.rendered.is_some() || self.as_logged || self.attempts > 0
     }
 
     pub(super) fn events(&self) -> u64 {
@@ -75,8 +98,10 @@ impl OpenBatch {
 /// A batch given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// As it was formed.
+    /// As it was formed; events and bytes as they were rendered.
     pub start: BatchStart,
+    /// What goes out when it is replayed, instead of what the log has.
+    pub rendered: Option<Rendered>,
     /// Why.
     pub reason: Reason,
     /// When.

@@ -23,6 +23,9 @@ pub(super) mod kind {
     pub(in super::super) const WEBHOOK: u8 = 11;
     pub(in super::super) const SELECTED: u8 = 12;
     pub(in super::super) const HELD: u8 = 13;
+    pub(in super::super) const RENDERED: u8 = 14;
+    /// As `SPLIT`, of a rendered batch: without spans.
+    pub(in super::super) const SPLIT_RENDERED: u8 = 15;
 }
 
 /// Where a record's payload is written.
@@ -88,10 +91,14 @@ impl Out<'_> {
     }
 
     fn half(&mut self, half: &Half) {
+        self.rendered_half(half);
+        self.spans(&half.spans);
+    }
+
+    fn rendered_half(&mut self, half: &Half) {
         self.uuid(half.batch);
         self.u32(half.events);
         self.u32(half.bytes);
-        self.spans(&half.spans);
     }
 
     /// Writes a record's payload; answers its kind.
@@ -143,8 +150,37 @@ impl Out<'_> {
             } => {
                 self.uuid(*parent);
                 self.u64(*at_ms);
+                if halves.iter().all(|half| half.spans.is_empty()) {
+                    halves.iter().for_each(|half| self.rendered_half(half));
+                    return kind::SPLIT_RENDERED;
+                }
                 halves.iter().for_each(|half| self.half(half));
                 kind::SPLIT
+            }
+            Record::Rendered {
+                batch,
+                at_ms,
+                file,
+                events,
+                bytes,
+                added,
+                dropped,
+                held,
+            } => {
+                self.uuid(*batch);
+                self.u64(*at_ms);
+                self.uuid(*file);
+                [events, bytes, added]
+                    .into_iter()
+                    .for_each(|n| self.u32(*n));
+                self.u32(dropped.len() as u32);
+                for (reason, events) in dropped {
+                    self.text(reason.as_str());
+                    self.u32(*events);
+                }
+                self.u8(held.is_some().into());
+                held.iter().for_each(|half| self.half(half));
+                kind::RENDERED
             }
             Record::Dead {
                 batch,
@@ -402,13 +438,17 @@ impl In<'_> {
     }
 
     fn half(&mut self) -> Option<Half> {
-        let batch = self.uuid()?;
-        let events = self.u32()?;
+        let mut half = self.rendered_half()?;
+        half.spans = self.spans(half.events)?;
+        Some(half)
+    }
+
+    fn rendered_half(&mut self) -> Option<Half> {
         Some(Half {
-            batch,
-            events,
+            batch: self.uuid()?,
+            events: self.u32()?,
             bytes: self.u32()?,
-            spans: self.spans(events)?,
+            spans: Vec::new(),
         })
     }
 
@@ -447,10 +487,28 @@ impl In<'_> {
                     next_at_ms,
                 }
             }
+            kind::RENDERED => Record::Rendered {
+                batch: self.uuid()?,
+                at_ms: self.u64()?,
+                file: self.uuid()?,
+                events: self.u32()?,
+                bytes: self.u32()?,
+                added: self.u32()?,
+                dropped: self.list(|input| Some((input.reason()?, input.u32()?)))?,
+                held: match self.flag()? {
+                    true => Some(self.half()?),
+                    false => None,
+                },
+            },
             kind::SPLIT => Record::Split {
                 parent: self.uuid()?,
                 at_ms: self.u64()?,
                 halves: [self.half()?, self.half()?],
+            },
+            kind::SPLIT_RENDERED => Record::Split {
+                parent: self.uuid()?,
+                at_ms: self.u64()?,
+                halves: [self.rendered_half()?, self.rendered_half()?],
             },
             kind::DEAD => Record::Dead {
                 batch: self.uuid()?,

@@ -131,8 +131,9 @@ pub fn open(
                         journal.recycle(older)?;
                     }
                 }
-                // Records that don't count must not be met again.
-                if number != newest || recovered.cut > 0 {
+                // Records that don't count must not be met again; and what this build records, no
+                // build may take for its own that would pass over half of it.
+                if number != newest || recovered.cut > 0 || header.version < VERSION {
                     journal.checkpoint(&recovered.state)?;
                 }
                 journal.reserve_spare();
@@ -340,6 +341,7 @@ impl NewFile {
         let spare = spare(dir);
         let file = open_spare(fs, &spare).map_err(io_error("opening", &spare))?;
         let header = Header {
+            version: VERSION,
             generation: random().map_err(io_error("drawing a generation for", &spare))?,
             number,
             created_ms: clock.now().unix_ms,

@@ -18,6 +18,7 @@ const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) version: u32,
     pub(super) generation: u64,
     /// The same as in the file's name.
     pub(super) number: u64,
@@ -35,7 +36,7 @@ impl Header {
     pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut b = [0; HEADER_BYTES];
         b[0..8].copy_from_slice(FILE_MAGIC);
-        b[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        b[8..12].copy_from_slice(&self.version.to_le_bytes());
         b[16..24].copy_from_slice(&self.generation.to_le_bytes());
         b[24..32].copy_from_slice(&self.number.to_le_bytes());
         b[32..40].copy_from_slice(&self.created_ms.to_le_bytes());
@@ -50,16 +51,18 @@ impl Header {
             return Err(BadHeader::Damaged);
         }
         // Before the checksum: a later version may compute it otherwise.
-        match u32_at(b, 8) {
-            VERSION => {}
-            newer if newer > VERSION => return Err(BadHeader::Newer(newer)),
-            _ => return Err(BadHeader::Damaged),
+        let version = u32_at(b, 8);
+        match version {
+            1..=VERSION => {}
+            0 => return Err(BadHeader::Damaged),
+            newer => return Err(BadHeader::Newer(newer)),
         }
         if u32_at(b, 12) != header_crc(b) {
             return Err(BadHeader::Damaged);
         }
         let u64_at = |at: usize| u64::from_le_bytes(b[at..at + 8].try_into().expect("8 bytes"));
         Ok(Header {
+            version,
             generation: u64_at(16),
             number: u64_at(24),
             created_ms: u64_at(32),

@@ -7,19 +7,20 @@
 //! recovery alike. The books of every webhook are part of it and always balance.
 //!
 //! ```text
-//! Start ─▶ Attempt ─▶ Outcome(Delivered)                    delivered
-//!            ▲  └───▶ Outcome(Failed, next_at) ─┐
-//!            └──────────────────────────────────┤
-//!                     Dead ◀─(Replay)─▶ open    ├─▶ Dead    a dead letter, until Forget
-//!                     Split ─▶ two open halves  ├─▶ Close   dropped{reason}
-//!                                               ┘
+//! Start ─▶ (Rendered) ─▶ Attempt ─▶ Outcome(Delivered)      delivered
+//!                         ▲  └───▶ Outcome(Failed, next_at) ─┐
+//!                         └──────────────────────────────────┤
+//!                     Dead ◀─(Replay)─▶ open                 ├─▶ Dead    a dead letter, until Forget
+//!                     Split ─▶ two open halves               ├─▶ Close   dropped{reason}
+//!                                                            ┘
 //! Dropped: events that never made it into a batch.  Floor: looked at, nothing wanted.
 //! ```
 //!
 //! Files are `%016d.jnl`: a checkpoint (the state as records, closed by their count), then the
 //! records since. One [`Journal::commit`] is one write. A checkpoint goes into a new file: written,
 //! synced, renamed, directory synced; the former file becomes the next one's space, so a full disk
-//! stops no acknowledgement. Bytes: `docs/journal-format.md`.
+//! stops no acknowledgement. What filters of a webhook made of a batch is a file of its own, durable before the record
+//! that names it. Bytes: `docs/journal-format.md`.
 
 mod batch;
 mod codec;
@@ -29,19 +30,21 @@ mod frames;
 mod history;
 mod listed;
 mod record;
+mod renderings;
 mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
+pub use batch::{BatchStatus, DeadLetter, Failure, OpenBatch, Rendered};
 pub use error::JournalError;
 pub use file::{Journal, Recovered, open, read};
 pub use record::{
     Accounts, Asked, BatchStart, Change, Code, Half, Hold, Outcome, Reason, Record, Span,
     TOKEN_CODE,
 };
+pub use renderings::{Rendering, RenderingWriter, Renderings, Written};
 pub use state::{Books, Imbalance, State, WebhookState};
 
-/// The format written by this build.
-pub const VERSION: u32 = 1;
+/// The format written by this build. It reads version 1 too, which knew no rendered batches.
+pub const VERSION: u32 = 2;

@@ -33,7 +33,7 @@ pub struct BatchStart {
     pub spans: Vec<Span>,
     /// The webhook has looked at every offset below this one.
     pub scanned_to: u64,
-    /// How many events: the sum of the spans' counts.
+    /// How many events go out: the sum of the spans' counts, unless it was rendered.
     pub events: u32,
     /// Bytes of the body.
     pub bytes: u32,
@@ -43,12 +43,12 @@ pub struct BatchStart {
     pub formed_ms: UnixMillis,
 }
 
-/// One half of a split batch. Webhook, revision and age are its parent's.
+/// One half of a split batch, or what was held of one. Webhook, revision and age are its parent's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Half {
     /// The half's own batch id: UUIDv5 of parent and half.
     pub batch: Uuid,
-    /// Its part of the parent's events.
+    /// Its part of the parent's events; empty where the parent is rendered.
     pub spans: Vec<Span>,
     /// How many events.
     pub events: u32,
@@ -84,6 +84,8 @@ impl Reason {
     pub const REJECTED: Reason = Reason::of("rejected");
     /// Given up: one event that the receiver refuses.
     pub const POISON: Reason = Reason::of("poison");
+    /// Given up until it is replayed: a filter of the webhook failed, and its policy is to hold.
+    pub const HELD: Reason = Reason::of("held");
 
     /// A reason known while compiling.
     pub const fn of(name: &'static str) -> Reason {
@@ -190,6 +192,26 @@ pub enum Accounts {
 pub enum Record {
     /// A batch was formed; its events count as accepted and open.
     Start(BatchStart),
+    /// The webhook's own filters have made of a batch what goes out, at every attempt. What they held
+    /// is an open batch from here on.
+    Rendered {
+        /// The batch.
+        batch: Uuid,
+        /// When.
+        at_ms: UnixMillis,
+        /// Where its bytes are; nil where nothing is left of it.
+        file: Uuid,
+        /// Events that are left, those added included; with none the batch has ended.
+        events: u32,
+        /// Bytes of the body.
+        bytes: u32,
+        /// Events that filters added; they count as accepted.
+        added: u32,
+        /// Events that filters dropped.
+        dropped: Vec<(Reason, u32)>,
+        /// What they held.
+        held: Option<Half>,
+    },
     /// An attempt is about to leave.
     Attempt {
         /// The batch.

@@ -1,8 +1,9 @@
 //! The state as records of a checkpoint, and back.
 
-use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
+use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch, Rendered};
 use super::codec::{In, Out};
 use super::frames::Frames;
+use super::record::BatchStart;
 use super::state::{Books, State, WebhookState};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ const DEAD: u8 = 36;
 const END: u8 = 37;
 const ASKED: u8 = 38;
 const HELD: u8 = 39;
+const SETTLED: u8 = 40;
 
 /// What a record of a checkpoint means.
 pub(super) enum Part {
@@ -61,10 +63,18 @@ pub(super) fn write(state: &State, frames: &mut Frames) {
     for batch in state.open.iter() {
         frames.record(|out| put_open(out, batch));
         pieces += 1;
+        if batch.rendered.is_some() || batch.as_logged {
+            frames.record(|out| put_settled(out, &batch.start, batch.rendered));
+            pieces += 1;
+        }
     }
     for letter in state.dead.iter() {
         frames.record(|out| put_dead(out, letter));
         pieces += 1;
+        if letter.rendered.is_some() {
+            frames.record(|out| put_settled(out, &letter.start, letter.rendered));
+            pieces += 1;
+        }
     }
     frames.record(|out| {
         out.u64(pieces);
@@ -103,6 +113,7 @@ fn read_kind(state: &mut State, kind: u8, input: &mut In<'_>) -> Option<Part> {
         }
         OPEN => state.list_open(open(input)?),
         DEAD => state.list_dead(dead(input)?),
+        SETTLED => settled(state, input)?,
         END => return Some(Part::End(input.u64()?)),
         _ => return None,
     }
@@ -190,8 +201,52 @@ fn status(input: &mut In<'_>) -> Option<(Uuid, BatchStatus)> {
     Some((webhook, status))
 }
 
+/// What goes out of the batch before, where that does not follow from the record of it.
+fn put_settled(out: &mut Out<'_>, start: &BatchStart, rendered: Option<Rendered>) -> u8 {
+    out.uuid(start.batch);
+    out.u8(rendered.is_some().into());
+    if let Some(Rendered { file, first }) = rendered {
+        out.uuid(file);
+        out.u32(first);
+        out.u32(start.events);
+        out.u32(start.bytes);
+    }
+    SETTLED
+}
+
+fn settled(state: &mut State, input: &mut In<'_>) -> Option<()> {
+    let (batch, is_rendered) = (input.uuid()?, input.flag()?);
+    if !is_rendered {
+        state.open.get_mut(batch)?.as_logged = true;
+        return Some(());
+    }
+    let rendered = Some(Rendered {
+        file: input.uuid()?,
+        first: input.u32()?,
+    });
+    let (events, bytes) = (input.u32()?, input.u32()?);
+    let start = if let Some(open) = state.open.get_mut(batch) {
+        open.rendered = rendered;
+        &mut open.start
+    } else {
+        let letter = state.dead.get_mut(batch)?;
+        letter.rendered = rendered;
+        &mut letter.start
+    };
+    (start.events, start.bytes) = (events, bytes);
+    Some(())
+}
+
+/// As the log has it: there the events are those of the spans.
+fn put_start(out: &mut Out<'_>, start: &BatchStart) {
+    out.start(&BatchStart {
+        events: start.spans.iter().map(|span| span.count).sum(),
+        ..start.clone()
+    });
+}
+
 fn put_open(out: &mut Out<'_>, batch: &OpenBatch) -> u8 {
-    out.start(&batch.start);
+    put_start(out, &batch.start);
     out.u32(batch.attempts);
     out.u32(batch.failed);
     out.u32(batch.refused);
@@ -206,6 +261,8 @@ fn put_open(out: &mut Out<'_>, batch: &OpenBatch) -> u8 {
 fn open(input: &mut In<'_>) -> Option<OpenBatch> {
     Some(OpenBatch {
         start: input.start()?,
+        rendered: None,
+        as_logged: false,
         attempts: input.u32()?,
         failed: input.u32()?,
         refused: input.u32()?,
@@ -218,7 +275,7 @@ fn open(input: &mut In<'_>) -> Option<OpenBatch> {
 }
 
 fn put_dead(out: &mut Out<'_>, letter: &DeadLetter) -> u8 {
-    out.start(&letter.start);
+    put_start(out, &letter.start);
     out.text(letter.reason.as_str());
     out.u64(letter.dead_ms);
     out.u32(letter.attempts);
@@ -229,6 +286,7 @@ fn put_dead(out: &mut Out<'_>, letter: &DeadLetter) -> u8 {
 fn dead(input: &mut In<'_>) -> Option<DeadLetter> {
     Some(DeadLetter {
         start: input.start()?,
+        rendered: None,
         reason: input.reason()?,
         dead_ms: input.u64()?,
         attempts: input.u32()?,

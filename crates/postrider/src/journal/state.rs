@@ -1,6 +1,6 @@
 //! What the records add up to: one function, for the running deliverer and for recovery.
 
-use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch};
+use super::batch::{BatchStatus, DeadLetter, Failure, OpenBatch, Rendered};
 use super::history::History;
 use super::listed::Listed;
 use super::record::{Asked, BatchStart, Change, Code, Hold, Outcome, Reason, Record, TOKEN_CODE};
@@ -126,10 +126,18 @@ impl State {
                 halves,
             } => {
                 let parent = self.end_failed(*parent)?;
+                let mut rendered = parent.rendered;
                 for half in halves {
-                    self.insert_open(parent.half(half, *at_ms));
+                    let mut open = parent.half(half, *at_ms);
+                    open.rendered = rendered;
+                    self.insert_open(open);
+                    rendered = rendered.map(|part| Rendered {
+                        first: part.first + half.events,
+                        ..part
+                    });
                 }
             }
+            Record::Rendered { batch, .. } => self.rendered(*batch, record)?,
             Record::Dead {
                 batch,
                 reason,
@@ -139,6 +147,7 @@ impl State {
                 self.books(batch.start.webhook).dead += batch.events();
                 self.list_dead(DeadLetter {
                     start: batch.start,
+                    rendered: batch.rendered,
                     reason: reason.clone(),
                     dead_ms: *at_ms,
                     attempts: batch.attempts,
@@ -146,12 +155,16 @@ impl State {
                 });
             }
             &Record::Replay { batch, at_ms } => {
-                let mut start = self.dead.remove(batch)?.start;
+                let letter = self.dead.remove(batch)?;
+                let mut start = letter.start;
                 let webhook = self.webhooks.entry(start.webhook).or_default();
                 webhook.books.dead -= u64::from(start.events);
                 // Who replays has mended the webhook, or its target: that is where it goes.
                 start.revision = webhook.revision;
-                self.insert_open(OpenBatch::new(start, at_ms));
+                let mut open = OpenBatch::new(start, at_ms);
+                open.rendered = letter.rendered;
+                open.as_logged = letter.rendered.is_none() && letter.attempts > 0;
+                self.insert_open(open);
             }
             &Record::Forget { batch } => {
                 self.dead.remove(batch)?;
@@ -201,6 +214,47 @@ impl State {
         self.books(start.webhook).accepted += u64::from(start.events);
         self.insert_open(OpenBatch::new(start.clone(), start.last_written_ms));
         self.scanned(start.webhook, start.scanned_to);
+        Some(())
+    }
+
+    /// What is left of the batch stays open; every event that was in it, or was added, is somewhere.
+    fn rendered(&mut self, id: Uuid, record: &Record) -> Option<()> {
+        let Record::Rendered {
+            at_ms,
+            file,
+            events,
+            bytes,
+            added,
+            dropped,
+            held,
+            ..
+        } = record
+        else {
+            return None;
+        };
+        let open = self.open.get(id).filter(|open| open.rendered.is_none())?;
+        let kept = held.as_ref().map_or(0, |held| u64::from(held.events));
+        let gone: u64 = dropped.iter().map(|(_, events)| u64::from(*events)).sum();
+        if open.events() + u64::from(*added) != u64::from(*events) + gone + kept {
+            return None;
+        }
+        let mut batch = self.end(id)?;
+        if let Some(held) = held {
+            self.insert_open(batch.half(held, *at_ms));
+        }
+        let books = self.books(batch.start.webhook);
+        books.accepted += u64::from(*added);
+        for (reason, events) in dropped {
+            books.drop(reason, (*events).into());
+        }
+        if *events > 0 {
+            (batch.start.events, batch.start.bytes) = (*events, *bytes);
+            batch.rendered = Some(Rendered {
+                file: *file,
+                first: 0,
+            });
+            self.insert_open(batch);
+        }
         Some(())
     }
 
@@ -344,6 +398,13 @@ impl State {
     /// All dead letters, the longest dead first.
     pub fn dead_letters(&self) -> impl DoubleEndedIterator<Item = &DeadLetter> {
         self.dead.iter()
+    }
+
+    /// The files that batches and dead letters need which filters have rendered.
+    pub fn rendered_files(&self) -> impl Iterator<Item = Uuid> {
+        let open = self.open.iter().filter_map(|open| open.rendered);
+        let dead = self.dead.iter().filter_map(|dead| dead.rendered);
+        open.chain(dead).map(|rendered| rendered.file)
     }
 
     /// Above every offset that any record has named.

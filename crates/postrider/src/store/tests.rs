@@ -35,6 +35,7 @@ fn webhook(n: u128) -> Webhook {
         },
         ordered: false,
         outcomes: Default::default(),
+        filters: Vec::new(),
         created_ms: 1000 - n as u64,
         updated_ms: 2000,
     }

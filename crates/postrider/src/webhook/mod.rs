@@ -27,6 +27,7 @@ pub use status::{
     Activity, BatchStatus, Condition, DeadLetter, Replay, Replayed, TestFailure, TestPost,
 };
 
+use crate::filter::FilterSpec;
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -83,6 +84,10 @@ pub struct Webhook {
     /// What answers mean to it, where that differs from the contract.
     #[serde(default, skip_serializing_if = "Outcomes::is_empty")]
     pub outcomes: Outcomes,
+    /// What each of its batches goes through before the first attempt, in this order; the log keeps the events
+    /// as they were. An extension of the contract.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterSpec>,
     /// When it was created.
     pub created_ms: UnixMillis,
     /// When this revision was made.

@@ -5,7 +5,9 @@ use super::{
     CustomHeader, Limits, MAX_HEADER_BYTES, MAX_HEADERS, Secret, Subaccounts, WebhookError,
 };
 use crate::config::{Kind, table};
+use crate::filter::FilterSpec;
 use crate::http::{HeaderError, Policy, Target, TargetError, check_header};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Bytes of a name.
@@ -68,6 +70,12 @@ pub(super) fn events(value: &Value, known: &dyn Fn(&str) -> bool) -> Result<Vec<
         }
     }
     Ok(events)
+}
+
+/// Whether they can be loaded is for the engine to say.
+pub(super) fn filters(value: &Value) -> Result<Vec<FilterSpec>> {
+    let specs = Vec::<FilterSpec>::deserialize(value);
+    specs.map_err(|e| WebhookError::invalid("filters", format!("is refused: {e}")))
 }
 
 pub(super) fn boolean(field: &str, value: &Value) -> Result<bool> {

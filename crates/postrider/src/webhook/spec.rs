@@ -5,6 +5,7 @@ use super::{
     Auth, ClientCertificate, CustomHeader, Limits, OAuth2, Outcomes, Secret, Subaccounts, Webhook,
     WebhookError, identity, oauth, parse,
 };
+use crate::filter::FilterSpec;
 use crate::time::UnixMillis;
 use serde_json::Value;
 use uuid::Uuid;
@@ -27,6 +28,7 @@ pub struct WebhookSpec {
     pub limits: Limits,
     pub ordered: bool,
     pub outcomes: Outcomes,
+    pub filters: Vec<FilterSpec>,
 }
 
 /// Changes to a webhook; `None` leaves a field as it is. A secret that is the mask stays as it was.
@@ -68,6 +70,8 @@ pub struct WebhookPatch {
     pub ordered: Option<bool>,
     /// Its whole table of what answers mean.
     pub outcomes: Option<Outcomes>,
+    /// All its own filters.
+    pub filters: Option<Vec<FilterSpec>>,
 }
 
 /// How a webhook authenticates, as a client names it.
@@ -112,6 +116,7 @@ impl WebhookSpec {
             limits: Limits::default(),
             ordered: false,
             outcomes: Outcomes::default(),
+            filters: Vec::new(),
         }
     }
 
@@ -158,6 +163,7 @@ impl WebhookSpec {
             limits: whole.limits,
             ordered: whole.ordered,
             outcomes: whole.outcomes,
+            filters: whole.filters,
         })
     }
 
@@ -195,6 +201,7 @@ impl WebhookSpec {
             limits: self.limits,
             ordered: self.ordered,
             outcomes: self.outcomes,
+            filters: self.filters,
             created_ms: now_ms,
             updated_ms: now_ms,
         }
@@ -236,6 +243,7 @@ impl WebhookPatch {
                 "exception_subaccounts" => patch.except = Some(parse::except(value)?),
                 "limits" => patch.limits = Some(parse::limits(value)?),
                 "ordered" => patch.ordered = Some(parse::boolean(field, value)?),
+                "filters" => patch.filters = Some(parse::filters(value)?),
                 "outcomes" => patch.outcomes = Some(Outcomes::parse(field, value)?),
                 // Part of what a GET answers: a client may send back what it got.
                 "id" | "links" | "last_successful" | "last_failure" | "state" | "state_reason" => {}
@@ -293,6 +301,7 @@ impl WebhookPatch {
             limits: self.limits.unwrap_or(webhook.limits),
             ordered: self.ordered.unwrap_or(webhook.ordered),
             outcomes: self.outcomes.unwrap_or_else(|| webhook.outcomes.clone()),
+            filters: self.filters.unwrap_or_else(|| webhook.filters.clone()),
             created_ms: webhook.created_ms,
             updated_ms: now_ms,
         })

@@ -114,7 +114,7 @@ impl Scheduler {
         let other_success = refused_at.is_some_and(|then| hook.successes > then);
         live.refused_at = refused_at;
         live.stage = Stage::Waiting(due);
-        hook.waiting.insert((due, live.first, batch));
+        hook.waiting.insert((due, live.place, batch));
         let (expired, bytes) = (now.mono >= live.expires, live.bytes);
 
         let result = Outcome::Failed {
@@ -204,7 +204,7 @@ impl Scheduler {
         if let Stage::Waiting(at) = std::mem::replace(&mut live.stage, Stage::Splitting)
             && let Some(hook) = self.hooks[live.slot as usize].as_mut()
         {
-            hook.waiting.remove(&(at, live.first, batch));
+            hook.waiting.remove(&(at, live.place, batch));
         }
     }
 
@@ -221,6 +221,18 @@ impl Scheduler {
         let Some(batch) = self.flights.remove(&exchange) else {
             return;
         };
+        self.lose(batch, missing, reason, lengths, now);
+    }
+
+    /// Goes on without events of a batch that went nowhere.
+    pub(super) fn lose(
+        &mut self,
+        batch: Uuid,
+        missing: &[Span],
+        reason: Reason,
+        lengths: &mut impl Lengths,
+        now: Now,
+    ) {
         let Some(slot) = self.land(batch) else { return };
         self.touch(slot);
         let Some(open) = self.state.batch(batch) else {
@@ -233,7 +245,8 @@ impl Scheduler {
             self.close(batch, reason.clone(), now);
         } else {
             let bytes = form::bytes_of(&there, lengths).unwrap_or(open.start.bytes);
-            let [_, lost] = self.split(batch, [(there, bytes), (missing.to_vec(), 0)], now);
+            let parts = [form::part(there, bytes), form::part(missing.to_vec(), 0)];
+            let [_, lost] = self.split(batch, parts, now);
             self.close(lost, reason.clone(), now);
         }
         self.orders.notices.push(Notice::Dropped {
@@ -277,8 +290,8 @@ impl Scheduler {
             self.orders
                 .attempts
                 .retain(|attempt| attempt.exchange != exchange);
-            self.land(batch);
         }
+        self.land(batch);
         self.forget_live(batch);
         self.record(Record::Close {
             batch,
@@ -292,14 +305,19 @@ impl Scheduler {
         self.close(batch, Reason::DELETED, now);
     }
 
-    /// Takes a batch out of the air; answers whose it is.
-    fn land(&mut self, batch: Uuid) -> Option<u32> {
+    /// Takes a batch out of the air, or from the filters; answers whose it is.
+    pub(super) fn land(&mut self, batch: Uuid) -> Option<u32> {
         let live = self.live.get_mut(&batch)?;
         let hook = self.hooks[live.slot as usize].as_mut()?;
-        if let Stage::Flying { retry, .. } = live.stage {
-            hook.in_flight -= 1;
-            hook.retries -= u32::from(retry);
-            self.flight_bytes -= u64::from(live.bytes);
+        hook.unlist(live.stage, live.place, batch);
+        match live.stage {
+            Stage::Flying { retry, .. } => {
+                hook.in_flight -= 1;
+                hook.retries -= u32::from(retry);
+                self.flight_bytes -= u64::from(live.bytes);
+            }
+            Stage::Rendering => hook.in_flight -= 1,
+            Stage::Waiting(_) | Stage::Rendered | Stage::Landed | Stage::Splitting => {}
         }
         live.stage = Stage::Landed;
         Some(live.slot)
@@ -309,10 +327,8 @@ impl Scheduler {
     pub(super) fn forget_live(&mut self, batch: Uuid) -> Option<u32> {
         let live = self.live.remove(&batch)?;
         let hook = self.hooks[live.slot as usize].as_mut()?;
-        hook.open.remove(&(live.first, batch));
-        if let Stage::Waiting(at) = live.stage {
-            hook.waiting.remove(&(at, live.first, batch));
-        }
+        hook.open.remove(&(live.place, batch));
+        hook.unlist(live.stage, live.place, batch);
         Some(live.slot)
     }
 }

@@ -186,7 +186,9 @@ impl Scheduler {
             _ => return,
         }
         let from_ms = hook.age_from_ms;
-        let waiting: Vec<Uuid> = hook.waiting.iter().map(|(.., batch)| *batch).collect();
+        let waiting = hook.waiting.iter().map(|(.., batch)| *batch);
+        let rendered = hook.rendered.iter().map(|(_, batch)| *batch);
+        let waiting: Vec<Uuid> = waiting.chain(rendered).collect();
         for batch in waiting {
             if self
                 .live
@@ -228,10 +230,18 @@ impl Scheduler {
             let Some(open) = self.state.batch(batch) else {
                 continue;
             };
+            if open.rendered.is_some() {
+                self.split_rendered(batch, now);
+                continue;
+            }
             let (left, right) = halve(&open.start.spans);
             match (bytes_of(&left, lengths), bytes_of(&right, lengths)) {
                 (Ok(left_bytes), Ok(right_bytes)) => {
-                    self.split(batch, [(left, left_bytes), (right, right_bytes)], now);
+                    self.split(
+                        batch,
+                        [part(left, left_bytes), part(right, right_bytes)],
+                        now,
+                    );
                 }
                 (Err(Unreadable(what)), _) | (_, Err(Unreadable(what))) => {
                     self.orders.notices.push(Notice::Held { what });
@@ -248,23 +258,12 @@ impl Scheduler {
 
     /// Puts two batches in the place of one. Their ids follow from its id, so that a receiver that
     /// saw a half before a crash sees the same id after it.
-    pub(super) fn split(
-        &mut self,
-        parent: Uuid,
-        parts: [(Vec<Span>, u32); 2],
-        now: Now,
-    ) -> [Uuid; 2] {
+    pub(super) fn split(&mut self, parent: Uuid, parts: [Half; 2], now: Now) -> [Uuid; 2] {
         let mut name = 0u8;
-        let halves = parts.map(|(spans, bytes)| {
+        let halves = parts.map(|part| {
             let batch = Uuid::new_v5(&parent, &[b'0' + name]);
             name += 1;
-            let events = spans.iter().map(|span| span.count).sum();
-            Half {
-                batch,
-                spans,
-                events,
-                bytes,
-            }
+            Half { batch, ..part }
         });
         let ids = [halves[0].batch, halves[1].batch];
         let slot = self.forget_live(parent);
@@ -294,6 +293,16 @@ impl Scheduler {
             events,
             scanned_to,
         });
+    }
+}
+
+/// A part of a batch, still without its id.
+pub(super) fn part(spans: Vec<Span>, bytes: u32) -> Half {
+    Half {
+        batch: Uuid::nil(),
+        events: spans.iter().map(|span| span.count).sum(),
+        spans,
+        bytes,
     }
 }
 

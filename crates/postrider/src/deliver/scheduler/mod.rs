@@ -11,12 +11,16 @@
 //!                                                                └▶ dead · split · disabled
 //! ```
 //!
+//! Where the webhook has filters of its own, what they make of the batch is settled between `form` and the first attempt,
+//! by somebody else: see `rendering`.
+//!
 //! A batch is formed only when it can go out at once, so a busy receiver gets full batches and a
 //! slow one costs nothing but a count. What is journaled lives in [`State`], which is changed by
 //! records alone; what is here besides could be made anew from it and the log.
 
 mod end;
 mod form;
+mod rendering;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -33,7 +37,7 @@ use uuid::Uuid;
 
 use super::backlog::{Backlog, Budget};
 use super::handle::{Notice, Snapshot, WebhookBooks};
-use super::hook::{Down, Hook, Mode, Next, asked_of, selection_of};
+use super::hook::{Down, Hook, Mode, Next, Place, Stage, asked_of, selection_of};
 use super::retry::Rng;
 use super::settings::Settings;
 use super::token::{Blame, Token};
@@ -45,6 +49,7 @@ use crate::time::{Instant, Now, UnixMillis};
 use crate::webhook::{Activity, Condition};
 
 pub(crate) use form::{Lengths, Measure, Unreadable};
+pub(crate) use rendering::{Made, Render};
 pub(crate) use token::{Fetch, Fetched};
 
 /// One POST that is to leave once the records of this turn are journaled.
@@ -56,6 +61,8 @@ pub(crate) struct Attempt {
     pub(crate) revision: u32,
     pub(crate) batch: Uuid,
     pub(crate) spans: Vec<Span>,
+    /// What goes out instead of the spans: these events of a rendering.
+    pub(crate) rendered: Option<(Uuid, Range<u32>)>,
 }
 
 /// What a turn of the scheduler asks for.
@@ -65,6 +72,8 @@ pub(crate) struct Orders {
     pub(crate) records: Vec<Record>,
     /// To be started then.
     pub(crate) attempts: Vec<Attempt>,
+    /// Batches to be rendered.
+    pub(crate) renders: Vec<Render>,
     /// Token requests to be started.
     pub(crate) fetches: Vec<Fetch>,
     /// To be cancelled: no answer is wanted any more.
@@ -106,32 +115,21 @@ pub(crate) struct Scheduler {
     /// What a former life left is counted; before that there is no backlog to drop.
     restored: bool,
     stopping: bool,
+    /// There is space for more renderings.
+    may_render: bool,
     orders: Orders,
 }
 
 /// What is known of an open batch beside the journal.
 struct Live {
     slot: u32,
-    first: u64,
+    place: Place,
     bytes: u32,
     expires: Instant,
     stage: Stage,
     /// The webhook's successes when the receiver first refused this batch for what is in it.
     refused_at: Option<u64>,
     blame: Blame,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Waiting(Instant),
-    Flying {
-        exchange: u64,
-        retry: bool,
-    },
-    /// Its attempt has ended; what that means is being decided.
-    Landed,
-    /// To be split before anything else happens to it.
-    Splitting,
 }
 
 impl Scheduler {
@@ -164,6 +162,7 @@ impl Scheduler {
             began: None,
             restored: false,
             stopping: false,
+            may_render: true,
             orders: Orders::default(),
         }
     }
@@ -457,6 +456,9 @@ impl Scheduler {
             if next == Next::Nothing || !self.has_token(slot, now.mono) {
                 break;
             }
+            if !self.may_render && self.would_render(slot, next) {
+                break;
+            }
             if !self.has_room(proven) {
                 if let Some(hook) = self.hooks[slot as usize].as_mut()
                     && !std::mem::replace(&mut hook.blocked, true)
@@ -471,7 +473,7 @@ impl Scheduler {
                 Next::Fresh | Next::Nothing => self.form(slot, lengths, now),
             };
             match batch {
-                Some(batch) => self.attempt(batch, now),
+                Some(batch) => self.send(batch, now),
                 None if next == Next::Probe => break,
                 None => {}
             }
@@ -501,22 +503,22 @@ impl Scheduler {
         hook.open.iter().map(|(_, batch)| *batch).min_by_key(tries)
     }
 
-    fn attempt(&mut self, batch: Uuid, now: Now) {
+    pub(super) fn attempt(&mut self, batch: Uuid, now: Now) {
         let Some(open) = self.state.batch(batch) else {
             return;
         };
         let number = open.attempts + 1;
         let (spans, events) = (open.start.spans.clone(), open.start.events);
         let (webhook, revision) = (open.start.webhook, open.start.revision);
+        let rendered = open.rendered;
+        let rendered = rendered.map(|part| (part.file, part.first..part.first + events));
         let Some(live) = self.live.get_mut(&batch) else {
             return;
         };
         let Some(hook) = self.hooks[live.slot as usize].as_mut() else {
             return;
         };
-        if let Stage::Waiting(at) = live.stage {
-            hook.waiting.remove(&(at, live.first, batch));
-        }
+        hook.unlist(live.stage, live.place, batch);
         let (exchange, retry) = (self.next_exchange, number > 1);
         self.next_exchange += 1;
         live.stage = Stage::Flying { exchange, retry };
@@ -537,6 +539,7 @@ impl Scheduler {
             revision,
             batch,
             spans,
+            rendered,
         });
     }
 

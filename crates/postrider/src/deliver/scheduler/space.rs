@@ -1,11 +1,11 @@
 //! What the log must keep, and what is given up when it can't.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
 use uuid::Uuid;
 
 use super::*;
+use crate::journal::DeadLetter;
 use crate::route::Scope;
 
 /// Spans of one batch that are nearer than this are held as one pin: what lies between is in the
@@ -154,8 +154,13 @@ impl Scheduler {
             .map(|hook| hook.backlog.position(self.routed));
         let floor = floor.min().unwrap_or(self.routed).min(self.routed);
         let mut pins: Vec<Range<u64>> = Vec::new();
-        let letters = self.state.dead_letters().map(|dead| &dead.start);
-        for start in self.state.batches().map(|open| &open.start).chain(letters) {
+        // What was rendered lies elsewhere.
+        let letters = self.state.dead_letters();
+        let letters = letters.filter(|dead| dead.rendered.is_none());
+        let open = self.state.batches();
+        let open = open.filter(|open| open.rendered.is_none());
+        let starts = open.map(|open| &open.start);
+        for start in starts.chain(letters.map(|dead| &dead.start)) {
             let mut own: Option<Range<u64>> = None;
             for span in start.spans.iter().filter(|span| span.first < floor) {
                 match &mut own {
@@ -184,12 +189,38 @@ impl Scheduler {
     }
 
     fn forget_letters(&mut self, wanted: u64) -> bool {
-        let letters = self.state.dead_letters().map(|dead| &dead.start);
-        let below: Vec<(Uuid, Uuid, u32)> = letters
-            .filter(|start| is_below(&start.spans, wanted))
-            .map(|start| (start.batch, start.webhook, start.events))
-            .collect();
-        for &(batch, webhook, events) in &below {
+        let letters = self.state.dead_letters();
+        let letters = letters.filter(|dead| dead.rendered.is_none());
+        let below = letters.filter(|dead| is_below(&dead.start.spans, wanted));
+        let below: Vec<DeadLetter> = below.cloned().collect();
+        self.forget(&below);
+        !below.is_empty()
+    }
+
+    /// Gives up the oldest dead letters that filters rendered, so many bytes of them at least. Says whether there
+    /// were any.
+    pub(crate) fn forget_rendered(&mut self, bytes: u64) -> bool {
+        let letters = self.state.dead_letters();
+        let letters = letters.filter(|dead| dead.rendered.is_some());
+        let (mut gone, mut oldest) = (0, Vec::new());
+        for letter in letters {
+            if gone >= bytes {
+                break;
+            }
+            gone += u64::from(letter.start.bytes);
+            oldest.push(letter.clone());
+        }
+        self.forget(&oldest);
+        !oldest.is_empty()
+    }
+
+    fn forget(&mut self, letters: &[DeadLetter]) {
+        for letter in letters {
+            let (batch, webhook, events) = (
+                letter.start.batch,
+                letter.start.webhook,
+                letter.start.events,
+            );
             self.orders.notices.push(Notice::LetterForgotten {
                 webhook,
                 batch,
@@ -197,7 +228,18 @@ impl Scheduler {
             });
             self.record(Record::Forget { batch });
         }
-        !below.is_empty()
+    }
+
+    /// The first offset that a webhook needs.
+    fn first(&self, hook: &Hook) -> u64 {
+        let in_log = |batch: &Uuid| {
+            let open = self.state.batch(*batch);
+            open.is_some_and(|open| open.rendered.is_none())
+        };
+        let mut open = hook.open.iter();
+        let open = open.find(|(_, batch)| in_log(batch));
+        let first = open.map_or(u64::MAX, |((first, _), _)| *first);
+        hook.backlog.position(self.routed).min(first)
     }
 
     /// What a webhook is over its own cap: events and bytes.
@@ -228,7 +270,7 @@ impl Scheduler {
         let slots = 0..self.hooks.len() as u32;
         let over = slots.filter_map(|slot| {
             let hook = self.hooks[slot as usize].as_ref()?;
-            let in_way = hook.first(self.routed) < wanted;
+            let in_way = self.first(hook) < wanted;
             let excess = self.excess(hook).filter(|_| in_way)?;
             Some((hook.backlog.bytes(), slot, excess))
         });
@@ -241,10 +283,12 @@ impl Scheduler {
     fn shed_oldest(&mut self, wanted: u64, now: Now) -> bool {
         let mut slow = Vec::new();
         for slot in 0..self.hooks.len() as u32 {
+            let Some(first) = self.hooks[slot as usize].as_ref().map(|h| self.first(h)) else {
+                continue;
+            };
             let Some(hook) = self.hooks[slot as usize].as_mut() else {
                 continue;
             };
-            let first = hook.first(self.routed);
             if first >= wanted {
                 continue;
             }
@@ -273,9 +317,11 @@ impl Scheduler {
         let open: Vec<Uuid> = hook.open.iter().map(|(_, batch)| *batch).collect();
         for batch in open {
             let waits = |live: &Live| matches!(live.stage, Stage::Waiting(_));
-            let Some(start) = self.state.batch(batch).map(|open| &open.start) else {
+            let open = self.state.batch(batch);
+            let Some(open) = open.filter(|open| open.rendered.is_none()) else {
                 continue;
             };
+            let start = &open.start;
             if gone >= events && gone_bytes >= bytes {
                 break;
             }

@@ -151,7 +151,7 @@ impl Scheduler {
             return false;
         }
         live.stage = Stage::Waiting(now.mono);
-        hook.waiting.insert((now.mono, live.first, batch));
+        hook.waiting.insert((now.mono, live.place, batch));
         self.record(Record::Outcome {
             batch,
             at_ms: now.unix_ms,

@@ -27,9 +27,10 @@ impl Scheduler {
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
-        let Terms { pace, outcomes } = terms.into();
-        hook.set_pace(pace);
-        hook.outcomes = outcomes;
+        let terms = terms.into();
+        hook.set_pace(terms.pace);
+        hook.outcomes = terms.outcomes;
+        hook.filtered = terms.filtered;
         hook.body_limit = u32::MAX;
         if hook.revision != revision {
             hook.revision = revision;
@@ -119,8 +120,9 @@ impl Scheduler {
             known.scanned_to
         };
         let mut hook = Hook::new(id, known.revision, from);
-        let Terms { pace, outcomes } = terms.into();
-        (hook.pace, hook.outcomes, hook.mode) = (pace, outcomes, Mode::Deleted);
+        let terms = terms.into();
+        (hook.pace, hook.outcomes, hook.mode) = (terms.pace, terms.outcomes, Mode::Deleted);
+        hook.filtered = terms.filtered;
         if !known.deleted {
             let asked = known.asked.iter();
             hook.selections = asked
@@ -193,7 +195,10 @@ impl Scheduler {
         };
         let live = Live {
             slot,
-            first: batch.start.spans.first().map_or(0, |span| span.first),
+            place: (
+                batch.start.spans.first().map_or(0, |span| span.first),
+                batch.rendered.map_or(0, |part| part.first),
+            ),
             bytes: batch.start.bytes,
             expires: self.expiry(slot, batch.age_from_ms, now),
             stage: Stage::Waiting(due),
@@ -202,8 +207,8 @@ impl Scheduler {
         };
         let id = batch.start.batch;
         if let Some(hook) = self.hooks[slot as usize].as_mut() {
-            hook.open.insert((live.first, id));
-            hook.waiting.insert((due, live.first, id));
+            hook.open.insert((live.place, id));
+            hook.waiting.insert((due, live.place, id));
         }
         self.live.insert(id, live);
         self.touch(slot);
@@ -369,14 +374,14 @@ impl Scheduler {
                 continue;
             };
             live.expires = expires;
-            let (slot, first) = (live.slot, live.first);
+            let (slot, place) = (live.slot, live.place);
             if let Stage::Waiting(due) = live.stage
                 && due > expires
                 && let Some(hook) = self.hooks[slot as usize].as_mut()
             {
                 live.stage = Stage::Waiting(expires);
-                hook.waiting.remove(&(due, first, id));
-                hook.waiting.insert((expires, first, id));
+                hook.waiting.remove(&(due, place, id));
+                hook.waiting.insert((expires, place, id));
             }
             self.touch(slot);
         }

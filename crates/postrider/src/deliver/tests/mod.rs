@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use super::*;
 use crate::event::{Entry, Schema, types};
+use crate::filter::{self, Filters};
 use crate::fs::sim::SimFs;
 use crate::fs::{Fs, RealFs};
 use crate::http;
-use crate::journal;
+use crate::journal::{self, Renderings};
 use crate::log::{self, Log, LogConfig, LogWriter};
 use crate::time::SystemClock;
 use crate::webhook::{TestFailure, Webhook};
@@ -65,6 +66,8 @@ impl Half {
     ) -> Half {
         let wanted = Arc::new(Mutex::new(Vec::new()));
         let (journal, state) = journal.unzip();
+        let schema = Arc::new(Schema::new(false));
+        let for_filters = schema.clone();
         let told = wanted.clone();
         let retry = Retry {
             schedule: vec![MS(20)],
@@ -75,10 +78,19 @@ impl Half {
             log: log.clone(),
             journal,
             state: state.unwrap_or_default(),
+            renderings: Renderings::in_memory(),
+            filters: Box::new(move || {
+                Filters::new(filter::Parts {
+                    schema: for_filters.clone(),
+                    clock: Arc::new(SystemClock),
+                    say: Arc::new(|_, _| {}),
+                    dir: "/tmp".into(),
+                })
+            }),
             webhooks: webhooks.to_vec(),
             former: Vec::new(),
             still_needed: Box::new(|_| {}),
-            schema: Arc::new(Schema::new(false)),
+            schema,
             settings: Settings {
                 retry,
                 ..Settings::default()

@@ -238,9 +238,9 @@ fn after_a_failed_sync_nothing_is_recorded_until_it_is_reopened() {
 fn a_later_version_is_refused_by_name() {
     let disk = Disk::default();
     drop(disk.open());
-    disk.with_journal(|bytes| bytes[8] = 2);
+    disk.with_journal(|bytes| bytes[8] = 3);
     let error = disk.try_open().unwrap_err();
-    assert!(matches!(error, JournalError::NewerVersion { found: 2, .. }));
+    assert!(matches!(error, JournalError::NewerVersion { found: 3, .. }));
     assert!(
         error.to_string().contains("0000000000000001.jnl"),
         "{error}"

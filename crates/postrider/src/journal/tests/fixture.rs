@@ -135,6 +135,7 @@ fn fixture_records() -> Vec<Record> {
 /// A whole file, with a damaged place before the last record but one.
 fn fixture() -> Vec<u8> {
     let header = frames::Header {
+        version: 1,
         generation: 0x0123_4567_89AB_CDEF,
         number: 7,
         created_ms: 1_700_000_000_000,

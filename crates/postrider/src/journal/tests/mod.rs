@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod file;
 mod fixture;
+mod rendering;
 mod state;
 
 use super::*;

@@ -6,6 +6,7 @@ mod changes;
 mod holding;
 mod outcomes;
 mod rates;
+mod rendering;
 mod restart;
 mod retries;
 mod space;
@@ -14,7 +15,7 @@ mod tokens;
 
 use super::*;
 use crate::deliver::retry::{Answer, Ended};
-use crate::deliver::settings::{Pace, Retry};
+use crate::deliver::settings::{Pace, Retry, Terms};
 use crate::journal::DeadLetter;
 use crate::route::Scope;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,10 @@ struct World {
     events: Events,
     /// Attempts that left and have not ended.
     flying: Vec<Attempt>,
+    /// Batches that are with filters.
+    rendering: Vec<Render>,
+    /// Its webhooks have filters of their own.
+    filtered: bool,
     /// Records, in order, as the journal would have them.
     journal: Vec<Record>,
     cancelled: Vec<u64>,
@@ -140,6 +145,8 @@ impl World {
             stepped_ms: 0,
             events: Events::default(),
             flying: Vec::new(),
+            rendering: Vec::new(),
+            filtered: false,
             journal: Vec::new(),
             cancelled: Vec::new(),
             fetching: Vec::new(),
@@ -156,9 +163,17 @@ impl World {
     }
 
     fn put(&mut self, n: u8, revision: u32, pace: Pace, selection: Selection) {
+        let terms = self.terms(pace);
         self.scheduler
-            .put(hook(n), revision, pace, selection, self.now);
+            .put(hook(n), revision, terms, selection, self.now);
         self.turn();
+    }
+
+    fn terms(&self, pace: Pace) -> Terms {
+        Terms {
+            filtered: self.filtered,
+            ..Terms::from(pace)
+        }
     }
 
     /// Appends and routes a frame of events of these types, then takes a turn.
@@ -222,6 +237,7 @@ impl World {
         let orders = self.scheduler.take_orders();
         self.journal.extend(orders.records);
         self.flying.extend(orders.attempts);
+        self.rendering.extend(orders.renders);
         self.flying
             .retain(|attempt| !orders.cancels.contains(&attempt.exchange));
         self.cancelled.extend(orders.cancels);
@@ -336,10 +352,11 @@ impl World {
         let next = self.events.all.len() as u64;
         let mut scheduler = Scheduler::new(settings, state, next, 2);
         for (n, revision, pace, selection) in puts {
-            scheduler.put(hook(*n), *revision, *pace, selection.clone(), self.now);
+            let terms = self.terms(*pace);
+            scheduler.put(hook(*n), *revision, terms, selection.clone(), self.now);
         }
         for n in deleted {
-            scheduler.put_deleted(hook(*n), pace(), self.now);
+            scheduler.put_deleted(hook(*n), self.terms(pace()), self.now);
         }
         scheduler.restore(0, self.now);
         // Frames of 16 events, segments of 48; the last segment is not sealed. What was counted is not routed.
@@ -368,6 +385,7 @@ impl World {
         scheduler.caught_up(next);
         self.scheduler = scheduler;
         self.flying.clear();
+        self.rendering.clear();
         self.turn();
         self
     }

@@ -14,6 +14,7 @@ fn world(table: serde_json::Value) -> World {
     let terms = Terms {
         pace: pace(),
         outcomes: spec.outcomes,
+        filtered: false,
     };
     world
         .scheduler

@@ -1,0 +1,270 @@
+//! The threads on which batches go through the filters of their webhook.
+//!
+//! One thread for each webhook that has filters and sends: so a filter that is slow, or never returns, delays
+//! its webhook alone, and the deliver thread waits for none. It reads the batch from the log, takes it through the filters and writes
+//! what they left, durably; what that means is for the scheduler to decide and to journal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use uuid::Uuid;
+
+use super::ahead::ReadAhead;
+use super::body::add;
+use super::scheduler::{Made, Render};
+use crate::event::SEPARATOR;
+use crate::filter::{Batch, Fate, Filters};
+use crate::http::Waker;
+use crate::journal::{Reason, Rendering, RenderingWriter, Span, Written};
+use crate::log::{Frame, Log};
+use crate::thread;
+
+/// What became of a batch that was to be rendered.
+pub(super) struct Rendered {
+    pub(super) batch: Uuid,
+    /// `None`: the filters left it as it is. No file: they left nothing of it.
+    pub(super) result: Result<Option<(Made, Option<Written>)>, Unrendered>,
+}
+
+/// Why a batch could not be rendered.
+pub(super) enum Unrendered {
+    /// The log does not have these events any more, or they are damaged.
+    Lost { spans: Vec<Span>, damaged: bool },
+    /// Something of ours fails, for now.
+    Failed(String),
+}
+
+/// What renders batches.
+pub(super) struct Renderers {
+    log: Arc<Log>,
+    writer: RenderingWriter,
+    waker: Arc<Waker>,
+    by_webhook: HashMap<Uuid, Renderer>,
+    give: Sender<Rendered>,
+    take: Receiver<Rendered>,
+}
+
+struct Renderer {
+    filters: Arc<Filters>,
+    /// To its thread, once there was something to do.
+    jobs: Option<Sender<Render>>,
+}
+
+impl Renderers {
+    pub(super) fn new(log: Arc<Log>, writer: RenderingWriter, waker: Arc<Waker>) -> Renderers {
+        let (give, take) = unbounded();
+        Renderers {
+            log,
+            writer,
+            waker,
+            by_webhook: HashMap::new(),
+            give,
+            take,
+        }
+    }
+
+    /// A webhook has these filters, or none. What its thread has to do already is done.
+    pub(super) fn put(&mut self, webhook: Uuid, filters: Option<Arc<Filters>>) {
+        let Some(filters) = filters else {
+            self.by_webhook.remove(&webhook);
+            return;
+        };
+        let same = |known: &Renderer| Arc::ptr_eq(&known.filters, &filters);
+        if !self.by_webhook.get(&webhook).is_some_and(same) {
+            let jobs = None;
+            self.by_webhook.insert(webhook, Renderer { filters, jobs });
+        }
+    }
+
+    /// Forgets webhooks that `known` does not hold.
+    pub(super) fn retain(&mut self, known: impl Fn(Uuid) -> bool) {
+        self.by_webhook.retain(|webhook, _| known(*webhook));
+    }
+
+    /// Has a batch rendered; false where its webhook has no filters here.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn begin(&mut self, render: Render) -> io::Result<bool> {
+        let Some(renderer) = self.by_webhook.get_mut(&render.webhook) else {
+            return Ok(false);
+        };
+        let jobs = match renderer.jobs.take() {
+            Some(jobs) => jobs,
+            None => {
+                let (jobs, todo) = unbounded();
+                let worker = Worker {
+                    filters: renderer.filters.clone(),
+                    reader: ReadAhead::new(self.log.clone()),
+                    writer: self.writer.clone(),
+                    waker: self.waker.clone(),
+                    give: self.give.clone(),
+                };
+                thread::spawn("postrider-render", move || worker.run(&todo))?;
+                jobs
+            }
+        };
+        // Its thread ends only when this is dropped.
+        let _ = jobs.send(render);
+        renderer.jobs = Some(jobs);
+        Ok(true)
+    }
+
+    /// The next batch that is done.
+    pub(super) fn take(&self) -> Option<Rendered> {
+        self.take.try_recv().ok()
+    }
+}
+
+struct Worker {
+    filters: Arc<Filters>,
+    reader: ReadAhead,
+    writer: RenderingWriter,
+    waker: Arc<Waker>,
+    give: Sender<Rendered>,
+}
+
+impl Worker {
+    fn run(mut self, todo: &Receiver<Render>) {
+        for job in todo {
+            let result = catch_unwind(AssertUnwindSafe(|| self.render(&job.spans)));
+            let result = result
+                .unwrap_or_else(|_| Err(Unrendered::Failed("rendering a batch panicked".into())));
+            self.reader.forget();
+            let batch = job.batch;
+            if self.give.send(Rendered { batch, result }).is_err() {
+                return;
+            }
+            self.waker.wake();
+        }
+    }
+
+    fn render(&mut self, spans: &[Span]) -> Result<Option<(Made, Option<Written>)>, Unrendered> {
+        let events = self.read(spans)?;
+        let chain = self.filters.now();
+        let mut batch = Batch::default();
+        let selected: Vec<bool> = events
+            .iter()
+            .map(|event| {
+                let entry = event.frame.entry(event.at);
+                let selected = chain.selects(&entry);
+                if selected {
+                    // What came through the inbox was looked at by no encoder of ours.
+                    batch.push(&entry, event.frame.text(event.at), false);
+                }
+                selected
+            })
+            .collect();
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let batch = self.filters.run(&chain, batch);
+        if !batch.is_touched() {
+            return Ok(None);
+        }
+        let (mut made, rendering) = settle(&events, &selected, &batch);
+        if made.events == 0 {
+            return Ok(Some((made, None)));
+        }
+        made.file = Uuid::new_v4();
+        let written = self.writer.write(made.file, rendering);
+        let failed = |e| Unrendered::Failed(format!("a rendered batch can't be written: {e}"));
+        let written = written.map_err(failed)?;
+        Ok(Some((made, Some(written))))
+    }
+
+    /// The events of a batch, in order.
+    fn read(&mut self, spans: &[Span]) -> Result<Vec<Logged>, Unrendered> {
+        let mut events = Vec::new();
+        let (mut missing, mut damaged) = (Vec::new(), Vec::new());
+        for span in spans {
+            let mut at = span.first;
+            while at < span.end() {
+                let frame = self.reader.frame(at);
+                let frame = frame.map_err(|e| Unrendered::Failed(e.to_string()))?;
+                let Some(frame) = frame.filter(|frame| frame.base_offset() < span.end()) else {
+                    add(&mut missing, at, span.end());
+                    break;
+                };
+                let (base, end) = (frame.base_offset(), span.end().min(frame.end_offset()));
+                if at < base {
+                    add(&mut missing, at, base);
+                }
+                for offset in at.max(base)..end {
+                    let at = (offset - base) as u32;
+                    if frame.is_damaged(at) {
+                        add(&mut damaged, offset, offset + 1);
+                    } else {
+                        let frame = frame.clone();
+                        events.push(Logged { offset, frame, at });
+                    }
+                }
+                at = end;
+            }
+        }
+        match (missing.is_empty(), damaged.is_empty()) {
+            (true, true) => Ok(events),
+            (true, false) => Err(Unrendered::Lost {
+                spans: damaged,
+                damaged: true,
+            }),
+            (false, _) => Err(Unrendered::Lost {
+                spans: missing,
+                damaged: false,
+            }),
+        }
+    }
+}
+
+/// An event in the log.
+struct Logged {
+    offset: u64,
+    frame: Arc<Frame>,
+    at: u32,
+}
+
+/// What is left of a batch, in the order of the log and with what was added at the end, and what became of the rest.
+fn settle(events: &[Logged], selected: &[bool], batch: &Batch) -> (Made, Rendering) {
+    let (mut made, mut rendering) = (Made::default(), Rendering::default());
+    let mut dropped: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut scratch = Vec::new();
+    let mut filtered = 0..batch.pushed();
+    for (event, selected) in events.iter().zip(selected) {
+        let Some(i) = selected.then(|| filtered.next()).flatten() else {
+            scratch.clear();
+            scratch.extend_from_slice(event.frame.text(event.at));
+            scratch.extend_from_slice(SEPARATOR);
+            rendering.push(&scratch);
+            continue;
+        };
+        match batch.fate(i) {
+            Fate::Live => rendering.push(batch.text_and_separator(i, &mut scratch)),
+            Fate::Dropped => *dropped.entry(batch.by(i).unwrap_or_default()).or_default() += 1,
+            Fate::Held => {
+                add(&mut made.held, event.offset, event.offset + 1);
+                made.held_bytes += (batch.text(i).len() + SEPARATOR.len()) as u32;
+            }
+        }
+    }
+    for i in batch.pushed()..batch.len() {
+        made.added += 1;
+        match batch.fate(i) {
+            Fate::Live => rendering.push(batch.text_and_separator(i, &mut scratch)),
+            // There is nothing to go back to: who released it would make it again.
+            Fate::Dropped | Fate::Held => {
+                *dropped.entry(batch.by(i).unwrap_or_default()).or_default() += 1;
+            }
+        }
+    }
+    let reason = |name: &str| Reason::named(&format!("filter:{name}"));
+    made.dropped = dropped
+        .into_iter()
+        .map(|(name, n)| (reason(name), n))
+        .collect();
+    made.events = rendering.events();
+    made.bytes = rendering.bytes();
+    (made, rendering)
+}
