@@ -1,12 +1,13 @@
 //! Filters in an engine: what receivers get, what the books say, and what is there after a restart.
 
-use postrider::engine::{Engine, Level};
+use postrider::engine::{Engine, Level, Outcome};
 use postrider::event::{Event, types};
 use postrider::filter::{FilterSpec, State};
 use postrider::webhook::WebhookSpec;
 use postrider_tests::filters::Modules;
 use postrider_tests::receiver::Receiver;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -201,6 +202,68 @@ fn held_events_are_listed_kept_and_released_through_the_chain_again() {
     assert_eq!(again.release_held().unwrap(), 0);
     assert!(again.stats().balanced());
     again.close(MINUTE).unwrap();
+}
+
+#[test]
+fn a_type_that_a_filter_selects_by_name_is_wanted_as_long_as_it_is_in_force() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let open = engine(dir.path()).unwrap();
+    let push = |ty| open.push(&Event::new(ty).str("x_n", "1")).unwrap().outcome;
+    assert_eq!(push(types::BOUNCE), Outcome::Unwanted);
+    open.put_filter(modules.spec("traces")).unwrap();
+    assert_eq!(push(types::BOUNCE), Outcome::Unwanted, "it names none");
+    let mut spec = modules.spec("good");
+    spec.events = vec!["bounce".into()];
+    open.put_filter(spec).unwrap();
+    assert_ne!(push(types::BOUNCE), Outcome::Unwanted);
+    assert_eq!(push(types::DELIVERY), Outcome::Unwanted);
+    // A webhook that comes and goes leaves the filter's wish alone.
+    let receiver = Receiver::ok();
+    let spec = WebhookSpec::new("one", &receiver.url("/"), ["delivery"]);
+    let webhook = open.create_webhook(spec).unwrap().id;
+    assert_ne!(push(types::DELIVERY), Outcome::Unwanted);
+    open.delete_webhook(webhook, true).unwrap();
+    assert_eq!(push(types::DELIVERY), Outcome::Unwanted);
+    open.close(MINUTE).unwrap();
+
+    let open = engine(dir.path()).unwrap();
+    let push = |ty| open.push(&Event::new(ty).str("x_n", "1")).unwrap().outcome;
+    assert_ne!(
+        push(types::BOUNCE),
+        Outcome::Unwanted,
+        "also after a restart"
+    );
+    open.enable_filter("good", false).unwrap();
+    assert_eq!(push(types::BOUNCE), Outcome::Unwanted);
+    open.close(MINUTE).unwrap();
+}
+
+#[test]
+fn a_logger_that_is_set_later_gets_what_filters_say() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let open = engine(dir.path()).unwrap();
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = said.clone();
+    open.set_logger(Some(Arc::new(move |_, line| {
+        told.lock().unwrap().push(line.to_owned());
+    })));
+    let mut spec = modules.spec("open");
+    spec.events = vec!["delivery".into()];
+    open.set_filters(vec![spec]).unwrap();
+    push(&open, &[("x_provoke", "1")]);
+    let said = said.lock().unwrap();
+    assert!(
+        said.iter().any(|line| line.contains("failed the batch")),
+        "{said:?}"
+    );
+    drop(said);
+    open.close(MINUTE).unwrap();
 }
 
 /// More than a frame takes: 1 MiB.

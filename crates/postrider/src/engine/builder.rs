@@ -6,12 +6,13 @@ use super::held::Held;
 use super::live::{Ends, Live};
 use super::lock::{DirLock, make_dir};
 use super::shared::{Counters, Logger, LoggerSlot, Settings, Severity, Shared};
+use super::wants::Wants;
 use super::writer::Writer;
 use super::{Engine, sync};
 use crate::client::Client;
 use crate::config::{Config, ConfigError, Keep};
 use crate::deliver::{self, Deliverer};
-use crate::event::{Schema, TypeId, WantedSet};
+use crate::event::{Schema, TypeId};
 use crate::fork;
 use crate::fs::{Fs, RealFs};
 use crate::inbox::{self, Taker, TakerConfig, Watch, Woken};
@@ -194,6 +195,8 @@ impl Builder {
         });
         let filters = make_filters();
         super::filters::restore(&filters, &store)?;
+        let wanted = Wants::new(config.log_keep() == Keep::All);
+        wanted.filters(super::filters::selected(&filters.specs(), &schema));
         let held = Held::open(&store, log.next_offset())?;
 
         let shared = Arc::new(Shared {
@@ -202,9 +205,8 @@ impl Builder {
             clock: clock.clone(),
             logger,
             schema: schema.clone(),
-            wanted: Arc::new(WantedSet::new()),
+            wanted: Arc::new(wanted),
             queue,
-            keep_all: Arc::new(AtomicBool::new(config.log_keep() == Keep::All)),
             drained: Watermark::new(0),
             log: log.clone(),
             store: Arc::new(store),
@@ -327,7 +329,7 @@ fn deliver_parts(
     filters: deliver::MakeFilters,
 ) -> Result<deliver::Parts, OpenError> {
     let config = shared.config();
-    let (keep_all, wanted) = (shared.keep_all.clone(), shared.wanted.clone());
+    let wanted = shared.wanted.clone();
     let (logger, told) = (shared.logger.clone(), shared.logger.clone());
     let store = shared.store.clone();
     Ok(deliver::Parts {
@@ -346,10 +348,7 @@ fn deliver_parts(
         schema: shared.schema.clone(),
         settings: super::settings::deliver(&config),
         http: super::settings::http(&config)?,
-        wanted: Box::new(move |types| match keep_all.load(Ordering::Relaxed) {
-            true => wanted.want_all(),
-            false => wanted.replace(types.iter().map(TypeId)),
-        }),
+        wanted: Box::new(move |types| wanted.webhooks(*types)),
         notice: Box::new(move |notice| logger.say(notice_severity(notice), &notice.to_string())),
         clock: shared.clock.clone(),
     })

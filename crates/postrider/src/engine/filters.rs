@@ -6,9 +6,10 @@ use super::shared::{LoggerSlot, Severity, Shared};
 use super::writer::Writer;
 use super::{Engine, OpenError};
 use crate::deliver::MakeFilters;
-use crate::event::{Entry, TypeId};
+use crate::event::{Entry, Schema, TypeId};
 use crate::filter::{Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Say};
 use crate::log::FrameBuilder;
+use crate::route::TypeSet;
 use crate::store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -103,8 +104,10 @@ impl Engine {
         let mut specs = before.clone();
         change(&mut specs)?;
         shared.filters.set(specs.clone(), reload)?;
+        shared.wanted.filters(selected(&specs, &shared.schema));
         let json = serde_json::to_vec(&specs).map_err(|e| FilterError::Store(e.to_string()))?;
         if let Err(e) = shared.store.set_meta(STORED, &json) {
+            shared.wanted.filters(selected(&before, &shared.schema));
             shared.filters.set(before, None)?;
             return Err(FilterError::Store(e.to_string()));
         }
@@ -115,6 +118,15 @@ impl Engine {
 fn place(all: &[FilterSpec], name: &str) -> Result<usize, FilterError> {
     let at = all.iter().position(|spec| spec.name == name);
     at.ok_or_else(|| FilterError::NotFound(name.to_owned()))
+}
+
+/// The types that filters in force select by name.
+pub(super) fn selected(specs: &[FilterSpec], schema: &Schema) -> TypeSet {
+    let enabled = specs.iter().filter(|spec| spec.enabled);
+    let names = enabled.flat_map(|spec| &spec.events);
+    names
+        .filter_map(|name| Some(schema.lookup(name)?.0))
+        .collect()
 }
 
 /// What makes hosts of filters, for the engine and for webhooks, still without any.
@@ -144,7 +156,7 @@ pub(super) fn maker(parts: HostParts) -> MakeFilters {
 
 /// What hosts are made of.
 pub(super) struct HostParts {
-    pub(super) schema: Arc<crate::event::Schema>,
+    pub(super) schema: Arc<Schema>,
     pub(super) clock: Arc<dyn crate::time::Clock>,
     pub(super) logger: Arc<LoggerSlot>,
     pub(super) data_dir: Option<PathBuf>,

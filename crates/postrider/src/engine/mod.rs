@@ -28,6 +28,7 @@ mod shared;
 mod slot;
 mod stats;
 mod sync;
+mod wants;
 mod webhooks;
 mod writer;
 

@@ -12,7 +12,6 @@ use crate::http;
 use crate::log::LogError;
 use crate::store::StoreError;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 /// What a change of the settings came to. The names are keys of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,8 +88,7 @@ fn apply(shared: &Shared, config: Config) -> Result<(), ReconfigureError> {
     let webhooks = shared.store.webhooks()?;
     declare_types(shared, &config)?;
 
-    let keep_all = config.log_keep() == Keep::All;
-    shared.keep_all.store(keep_all, Ordering::Relaxed);
+    shared.wanted.everything(config.log_keep() == Keep::All);
     deliverer
         .configure(settings::deliver(&config), (&http, setup), &webhooks)
         .map_err(|_| ReconfigureError::Closed)?;

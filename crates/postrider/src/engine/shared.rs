@@ -2,9 +2,10 @@
 
 use super::held::Held;
 use super::sync::SyncCalls;
+use super::wants::Wants;
 use crate::config::{Config, Policy};
 use crate::deliver::Deliverer;
-use crate::event::{Schema, WantedSet};
+use crate::event::Schema;
 use crate::filter::Filters;
 use crate::fork;
 use crate::inbox::TakerStats;
@@ -42,10 +43,8 @@ pub(crate) struct Shared {
     /// Shared with the deliver thread's notices, so that a new logger gets those too.
     pub(crate) logger: Arc<LoggerSlot>,
     pub(crate) schema: Arc<Schema>,
-    pub(crate) wanted: Arc<WantedSet>,
+    pub(crate) wanted: Arc<Wants>,
     pub(crate) queue: Arc<Queue>,
-    /// The settings want every event in the log, for search.
-    pub(crate) keep_all: Arc<AtomicBool>,
     /// The position of the queue below which everything is in the log.
     pub(crate) drained: Watermark,
     pub(crate) log: Arc<Log>,
