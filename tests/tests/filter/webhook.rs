@@ -6,6 +6,7 @@ use postrider::event::{Event, types};
 use postrider::filter::{FilterSpec, OnFailure, State};
 use postrider::journal::Reason;
 use postrider::webhook::{Replay, WebhookPatch, WebhookSpec};
+use postrider_tests::binary::{Served, push as push_lines, run, told, until};
 use postrider_tests::books::{self, MINUTE};
 use postrider_tests::filters::Modules;
 use postrider_tests::receiver::{Post, Receiver, Reply};
@@ -276,4 +277,66 @@ fn a_rendered_batch_and_the_same_one_unrendered_are_under_way_at_once_and_share_
     assert_eq!(traced(&filtered), [true, true]);
     assert_eq!(traced(&plain), [false, false]);
     books::close(&open);
+}
+
+#[test]
+fn redact_on_one_webhook_survives_a_kill_and_leaves_the_other_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let object = crate::shipped::object("redact");
+    let refusing = |post: &Post| Reply::Status(if holds(post, "rcpt_to") { 503 } else { 200 });
+    let (masked, plain) = (Receiver::with(refusing), Receiver::ok());
+    let more = ["--set", "retry.schedule=1", "--set", "batch.linger_ms=0"];
+    let served = Served::start(dir.path(), &more);
+    let data = served.data_arg().to_owned();
+    let ok = |args: &[&str]| {
+        let output = run(&[args, &["--data", &data]].concat());
+        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        told(&output).trim().to_owned()
+    };
+    let create = |url: &str| {
+        let named = ["webhook", "create", "--name", "n", "--target", url];
+        ok(&[&named[..], &["--events", "delivery"]].concat())
+    };
+    let id = create(&masked.url("/"));
+    create(&plain.url("/"));
+    let redact = |how: &str| {
+        let config = format!(r#"{{"fields":{{"rcpt_to":"{how}"}}}}"#);
+        let add = ["filter", "add", "redact", object.to_str().unwrap()];
+        let patient = ["--timeout-ms", "30000", "--budget-us", "1000000"];
+        let own = ["--config", &config, "--webhook", &id];
+        ok(&[&add[..], &patient, &own].concat())
+    };
+    redact("mask");
+    assert!(ok(&["filter", "list", "--webhook", &id]).contains("running"));
+    let common = ok(&["filter", "list"]);
+    assert!(common.is_empty(), "the common chain is another: {common}");
+
+    let line = br#"{"type":"delivery","rcpt_to":"alice@example.com"}"#;
+    let pushed = push_lines(&data, line);
+    assert!(pushed.status.success(), "{}", told(&pushed));
+    let attempts = |posts: &[Post]| -> Vec<(String, Vec<u8>)> {
+        let attempt = |post: &Post| (post.batch_id().to_owned(), post.body.clone());
+        posts.iter().map(attempt).collect()
+    };
+    let first = attempts(&masked.wait("an attempt", |posts| !posts.is_empty())).remove(0);
+    let text = String::from_utf8_lossy(&first.1);
+    assert!(text.contains("***@example.com") && !text.contains("alice"));
+    let posts = plain.wait("the event", |posts| !posts.is_empty());
+    assert!(holds(&posts[0], "alice@example.com"));
+
+    // By now the filter would make something else of it.
+    redact("drop");
+    drop(served);
+    let before = masked.posts().len();
+    masked.answer(|_| Reply::Status(200));
+    let served = Served::start(dir.path(), &more);
+    let posts = masked.wait("it again", |posts| posts.len() > before);
+    let same = |posts: &[Post]| attempts(posts).iter().all(|post| *post == first);
+    assert!(same(&posts), "the same bytes under the same id");
+    until("end of its file", || {
+        (rendered_files(dir.path()) == 0).then_some(())
+    });
+    ok(&["filter", "remove", "redact", "--webhook", &id]);
+    assert!(ok(&["filter", "list", "--webhook", &id]).is_empty());
+    served.process.terminate();
 }
