@@ -18,8 +18,8 @@ use crate::time::{Instant, UnixMillis};
 use crate::webhook::{Condition, Outcomes};
 
 /// Batches of one webhook that must fail, with no success between, for its target to be down; more
-/// where more are in flight at once. A batch that fails again and again counts once: it may be the
-/// batch.
+/// where more are in flight at once. A batch that fails again and again counts once, as it may be the
+/// batch, unless it never reached the target.
 const DOWN_AFTER: u32 = 4;
 
 /// A batch's place in the order of its webhook: the offset of its first event, and, for a part of a rendered
@@ -310,8 +310,8 @@ impl Hook {
     }
 
     /// Notes a failed attempt of `batch`; says whether the target counts as down by now.
-    pub(super) fn failed(&mut self, batch: Uuid) -> bool {
-        if self.last_failed != Some(batch) {
+    pub(super) fn failed(&mut self, batch: Uuid, unreached: bool) -> bool {
+        if unreached || self.last_failed != Some(batch) {
             self.streak += 1;
             self.last_failed = Some(batch);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::settings::Retry;
 use super::window::Sign;
-use crate::http::{BodyEnd, Done};
+use crate::http::{BodyEnd, Done, ErrorKind, Phase};
 use crate::time::UnixMillis;
 use crate::webhook::{Meaning, Outcomes};
 
@@ -29,7 +29,12 @@ pub(crate) enum Answer {
         retry_after: Option<Duration>,
     },
     /// None: the error's name as Node.js has it, and what happened in words.
-    None { code: &'static str, words: String },
+    None {
+        code: &'static str,
+        words: String,
+        /// No part of the batch reached the target, and the fault is not ours: it can't be the batch.
+        unreached: bool,
+    },
 }
 
 /// What an answer means for its batch.
@@ -63,6 +68,7 @@ impl Ended {
             Err(error) => Answer::None {
                 code: error.node_code,
                 words: error.message.clone(),
+                unreached: error.kind != ErrorKind::Local && error.phase < Phase::Send,
             },
         };
         let latency_ms = u32::try_from(done.latency.as_millis()).unwrap_or(u32::MAX);
@@ -139,6 +145,17 @@ impl Ended {
         }
     }
 
+    /// Whether it can't be the batch that failed, only the way to the target.
+    pub(crate) fn unreached(&self) -> bool {
+        matches!(
+            self.answer,
+            Answer::None {
+                unreached: true,
+                ..
+            }
+        )
+    }
+
     /// The status of any answer.
     pub(crate) fn any_status(&self) -> u16 {
         match self.answer {
@@ -160,7 +177,7 @@ impl Ended {
     pub(crate) fn label(&self) -> String {
         match &self.answer {
             Answer::Status { status, .. } => status.to_string(),
-            Answer::None { code, words } => format!("{code}: {words}"),
+            Answer::None { code, words, .. } => format!("{code}: {words}"),
         }
     }
 }

@@ -578,6 +578,7 @@ impl Courier {
             answer: Answer::None {
                 code: "EIO",
                 words: what.clone(),
+                unreached: false,
             },
             latency_ms: 0,
         };

@@ -175,7 +175,7 @@ impl Scheduler {
         if verdict == Verdict::Dead {
             return hook.answered();
         }
-        let is_down = hook.failed(batch);
+        let is_down = hook.failed(batch, ended.unreached());
         match &mut hook.down {
             Some(down) => {
                 down.tries += 1;

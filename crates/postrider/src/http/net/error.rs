@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use super::{PolicyError, Target};
 use crate::http::proto::ProtocolError;
 
-/// How far an exchange had got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How far an exchange had got, in the order of its course.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// Waiting for a free connection.

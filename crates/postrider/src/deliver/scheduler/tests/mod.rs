@@ -96,7 +96,12 @@ fn hook(n: u8) -> Uuid {
 
 fn no_answer(code: &'static str) -> Answer {
     let words = "it did not work".into();
-    Answer::None { code, words }
+    let unreached = code == "ECONNREFUSED";
+    Answer::None {
+        code,
+        words,
+        unreached,
+    }
 }
 
 fn settings() -> Settings {

@@ -232,6 +232,20 @@ fn one_batch_that_keeps_failing_does_not_put_its_target_down() {
 }
 
 #[test]
+fn one_batch_that_keeps_failing_to_reach_its_target_shows_that_it_is_down() {
+    let mut world = World::one(pace());
+    world.push(&[1]);
+    for attempt in 1..=5 {
+        let probe = world.single();
+        world.end(&probe, no_answer("ECONNREFUSED"));
+        let activity = world.books(1).activity;
+        let down = activity.condition == Condition::Down;
+        assert_eq!(down, attempt >= 4, "after attempt {attempt}");
+        world.pass(S(HOUR));
+    }
+}
+
+#[test]
 fn while_a_target_is_down_age_runs_and_attempts_do_not() {
     let mut world = down();
     world.push(&[1; 100]);
