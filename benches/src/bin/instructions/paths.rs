@@ -187,6 +187,8 @@ fn send(batches: u64) {
         log,
         journal: Some(journal),
         state: recovered.state,
+        renderings: journal::Renderings::in_memory(),
+        filters: Box::new(|| unreachable!("the webhook has no filters")),
         webhooks: vec![webhook.into_webhook(Uuid::from_bytes([1; 16]), NOW)],
         former: Vec::new(),
         still_needed: Box::new(|_| {}),
