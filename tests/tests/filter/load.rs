@@ -1,11 +1,13 @@
 //! What is not taken into the chain, each with its own reason.
 
-use postrider::filter::FilterSpec;
+use postrider::filter::{FilterSpec, Trial};
 use postrider_tests::cc::skip;
 use postrider_tests::filters::{Host, Modules};
+use rustix::fs::Mode;
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 fn refusal_of(path: &Path) -> String {
@@ -81,7 +83,6 @@ fn files_that_others_could_have_written_are_refused() {
 
     assert_eq!(refusal_of(Path::new("good.so")), "must be an absolute path");
     assert!(refusal_of(&modules.dir().join("none.so")).starts_with("cannot be read: No such file"));
-    assert_eq!(refusal_of(modules.dir()), "is not a file");
     let text = modules.dir().join("text.so");
     fs::write(&text, "no shared object").unwrap();
     let refusal = refusal_of(&text);
@@ -121,6 +122,38 @@ fn files_that_others_could_have_written_are_refused() {
     } else {
         skip("only root can give a file away");
     }
+}
+
+/// Each at once: an open that waits for a FIFO's writer would end as a refusal for time.
+#[test]
+fn what_is_no_regular_file_is_refused_without_being_opened_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |name: &str, found: &str| {
+        let path = dir.path().join(name);
+        let refusal = format!("is {found}: must be a regular file");
+        assert_eq!(refusal_of(&path), refusal);
+        let trial = Trial::open(&FilterSpec::new("bad", &path), dir.path());
+        assert_eq!(trial.err().unwrap().problem.to_string(), refusal);
+    };
+    refused("", "a directory");
+    let fifo = dir.path().join("fifo.so");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
+    refused("fifo.so", "a FIFO");
+    symlink(&fifo, dir.path().join("link.so")).unwrap();
+    refused("link.so", "a FIFO");
+    let _socket = UnixListener::bind(dir.path().join("socket.so")).unwrap();
+    refused("socket.so", "a socket");
+    refused("/dev/null", "a device");
+}
+
+#[test]
+fn a_file_without_an_end_in_sight_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.so");
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let refusal = "has more than 268435456 bytes, the most that a filter may have";
+    assert_eq!(refusal_of(&path), refusal);
 }
 
 #[test]

@@ -59,8 +59,17 @@ pub enum Problem {
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
     /// Not a regular file.
-    #[error("is not a file")]
-    NotAFile,
+    #[error("is {found}: must be a regular file")]
+    NotAFile {
+        /// What it is: `a FIFO`.
+        found: &'static str,
+    },
+    /// Longer than any filter is.
+    #[error("has more than {most} bytes, the most that a filter may have")]
+    TooLarge {
+        /// The limit.
+        most: u64,
+    },
     /// Somebody else could change it.
     #[error(
         "{what} belongs to user {found}: must belong to root or to user {expected}, who runs the engine"

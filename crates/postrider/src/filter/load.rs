@@ -10,13 +10,17 @@ use super::error::{LoadError, Problem};
 use super::spec::{OnFailure, is_name};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use postrider_filter::abi;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::ffi::{CStr, c_char};
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The largest file that is loaded: it is read into memory.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The functions of a filter.
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +79,15 @@ pub(super) fn load(path: &Path, sha256: Option<&str>, dir: &Path) -> Result<Modu
 
 /// The file's bytes, if nobody but root and the engine's user can have written them.
 fn read_checked(path: &Path) -> Result<Vec<u8>, Problem> {
-    let mut file = File::open(path).map_err(Problem::Unreadable)?;
+    // Looked at before it is opened, because to open a device does something to it; and opened without waiting, because
+    // a FIFO, should one stand there by then, waits for a writer.
+    regular(&fs::metadata(path).map_err(Problem::Unreadable)?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path).map_err(Problem::Unreadable)?;
     let meta = file.metadata().map_err(Problem::Unreadable)?;
-    if !meta.is_file() {
-        return Err(Problem::NotAFile);
-    }
+    regular(&meta)?;
     only_ours("the file", &meta)?;
     // Who can write its directory can put another file there. Where the path is a link, that of its target counts.
     let target = fs::canonicalize(path).map_err(Problem::Unreadable)?;
@@ -90,8 +98,28 @@ fn read_checked(path: &Path) -> Result<Vec<u8>, Problem> {
         )?;
     }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(Problem::Unreadable)?;
-    Ok(bytes)
+    // Not every file says how long it is.
+    if meta.len() <= MOST_BYTES {
+        let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+        let read = read.map_err(Problem::Unreadable)? as u64;
+        if read <= MOST_BYTES {
+            return Ok(bytes);
+        }
+    }
+    Err(Problem::TooLarge { most: MOST_BYTES })
+}
+
+/// Only what is read to an end of its own is loaded.
+fn regular(meta: &Metadata) -> Result<(), Problem> {
+    let kind = meta.file_type();
+    let found = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(Problem::NotAFile { found })
 }
 
 fn only_ours(what: &'static str, meta: &Metadata) -> Result<(), Problem> {
