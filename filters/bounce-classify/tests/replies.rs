@@ -40,8 +40,8 @@ fn held_out(reply: &Reply) -> bool {
     (hash ^ hash >> 32) % 3 == 0
 }
 
-/// Of a hundred replies, so many get the class that a person gave them.
-fn right_percent(what: &str, replies: &[Reply]) -> usize {
+/// Of a hundred replies, so many get the class that a person gave them. Those that do not are listed where `listed`.
+fn right_percent(what: &str, replies: &[Reply], listed: bool) -> usize {
     let classifier = Classifier::with(&[]).unwrap();
     let mut table: BTreeMap<(u8, u8), usize> = BTreeMap::new();
     let mut right = 0;
@@ -50,7 +50,7 @@ fn right_percent(what: &str, replies: &[Reply]) -> usize {
         let got = classifier.judge(reply.text, None).class;
         *table.entry((reply.class, got)).or_default() += 1;
         right += usize::from(got == reply.class);
-        if got != reply.class {
+        if listed && got != reply.class {
             println!("{} as {got}: {}: {}", reply.class, reply.source, reply.text);
         }
     }
@@ -66,10 +66,15 @@ fn replies_get_the_class_that_a_person_gave_them() {
     let in_both = |r: &&Reply| remembered.iter().any(|known| known.text == r.text);
     assert_eq!(published.iter().filter(in_both).count(), 0);
     let (held, seen): (Vec<Reply>, Vec<Reply>) = published.into_iter().partition(held_out);
-    assert!(remembered.len() + seen.len() + held.len() >= 300);
-    assert!(right_percent("from memory", &remembered) >= 95);
-    assert!(right_percent("published", &seen) >= 95);
-    assert!(right_percent("published, held out", &held) >= 65);
+    assert!(seen.len() + held.len() >= 300);
+    let remembered = right_percent("from memory", &remembered, true);
+    let seen = right_percent("published", &seen, true);
+    // Not listed, so that nobody makes a rule by looking.
+    let held = right_percent("published, held out", &held, false);
+    assert!(
+        remembered >= 95 && seen >= 95 && held >= 65,
+        "{remembered} {seen} {held}"
+    );
 }
 
 /// A row for each class that a person gave, a column for each that was found.
