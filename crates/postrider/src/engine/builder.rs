@@ -2,6 +2,7 @@
 
 use super::child::Child;
 use super::error::OpenError;
+use super::gather::Gather;
 use super::held::Held;
 use super::live::{Ends, Live};
 use super::lock::{DirLock, make_dir};
@@ -174,7 +175,8 @@ impl Builder {
             None => None,
         };
 
-        let (queue, drain) = queue::queue(queue_bytes(&config)).map_err(|e| OpenError::System {
+        let queue_bytes = queue_bytes(&config);
+        let (queue, drain) = queue::queue(queue_bytes).map_err(|e| OpenError::System {
             what: "make the queue",
             source: match e {
                 QueueError::Map { source, .. } => source,
@@ -246,6 +248,7 @@ impl Builder {
             // What the log remembers of the inbox counts once it is synced.
             unsynced: VecDeque::from([(log.next_offset(), recovery.inbox_positions.clone())]),
             looked: clock.now().mono,
+            gather: Gather::new(queue_bytes as u64, clock.now().mono),
         };
         let ends = Ends {
             lock,

@@ -17,6 +17,7 @@ mod builder;
 mod child;
 mod error;
 mod filters;
+mod gather;
 mod held;
 mod live;
 mod lock;

@@ -2,10 +2,11 @@
 //! of the log.
 //!
 //! It takes all that is there, appends it with one write, says so, and looks again; only when
-//! nothing is there does it sleep. So batches are as big as the load makes them, without a timer.
+//! nothing is there does it sleep, and under load it gathers (`gather.rs`).
 //! An append that fails keeps its frame: the log's state, not the events, is what must change
 //! (space returns, the deliverer releases), and meanwhile the queue fills and its policy speaks.
 
+use super::gather::{self, Gather, Look};
 use super::shared::{Counters, Severity, Shared};
 use crate::event::{Entry, TypeId, type_of_text};
 use crate::inbox::Taker;
@@ -35,6 +36,8 @@ pub(crate) struct Writer {
     pub(crate) unsynced: VecDeque<(u64, Vec<(u64, u64)>)>,
     /// When an idle writer last looked at the inbox.
     pub(crate) looked: Instant,
+    /// When to pause for more.
+    pub(crate) gather: Gather,
 }
 
 impl Writer {
@@ -60,7 +63,15 @@ impl Writer {
             if !idle && !self.append(&mut frame, positions) {
                 break;
             }
-            self.shared.drained.advance(drained.position);
+            let awaited = self.shared.drained.advance(drained.position);
+            let pays = self.gather.pays(Look {
+                at: self.shared.clock.now().mono,
+                events: drained.records,
+                position: drained.position,
+            });
+            if pays && !awaited && !stopping {
+                std::thread::sleep(gather::PAUSE);
+            }
             if idle {
                 // A claim that is still being filled may hide records behind it; and a push that began
                 // before the stop is either drained or refused, never left behind.

@@ -46,12 +46,14 @@ impl Bell {
         self.0.word().load(Ordering::Relaxed) & ARMED != 0
     }
 
-    /// Wakes everyone who armed.
+    /// Wakes everyone who armed; tells whether somebody had.
     #[inline]
-    pub(super) fn ring(&self) {
-        if self.0.word().fetch_and(!ARMED, Ordering::AcqRel) & ARMED != 0 {
+    pub(super) fn ring(&self) -> bool {
+        let armed = self.0.word().fetch_and(!ARMED, Ordering::AcqRel) & ARMED != 0;
+        if armed {
             self.0.word().fetch_add(ARMED << 1, Ordering::Release);
             self.0.wake();
         }
+        armed
     }
 }

@@ -29,11 +29,10 @@ impl Watermark {
         self.value.load(Ordering::Acquire)
     }
 
-    /// Raises it to `to` and wakes those who wait; a lower value changes nothing.
-    pub fn advance(&self, to: u64) {
-        if self.value.fetch_max(to, Ordering::AcqRel) < to {
-            self.moved.ring();
-        }
+    /// Raises it to `to` and wakes those who wait; a lower value changes nothing. Tells whether
+    /// somebody waited.
+    pub fn advance(&self, to: u64) -> bool {
+        self.value.fetch_max(to, Ordering::AcqRel) < to && self.moved.ring()
     }
 
     /// Waits until it stands at `at_least` or above; false if `deadline` passed first. `None` waits
