@@ -33,7 +33,7 @@ impl Ca {
         self.dir.join("ca.pem")
     }
 
-    /// A certificate for a name or address, as PEM text with its key.
+    /// A certificate for a name or address, which is its common name too, as PEM text with its key.
     pub fn issue(&self, name: &str) -> (String, String) {
         self.sign(name, |_| {})
     }
@@ -48,6 +48,7 @@ impl Ca {
 
     fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, name);
         change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");

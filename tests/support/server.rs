@@ -23,6 +23,41 @@ pub fn shared_dir() -> TempDir {
     dir
 }
 
+/// HAProxy with these lines in its one frontend.
+pub fn haproxy(frontend: &str, dir: TempDir) -> Server {
+    let config = format!(
+        "global
+  maxconn 100
+defaults
+  mode http
+  timeout client 10s
+  timeout server 10s
+  timeout connect 2s
+frontend f
+{frontend}"
+    );
+    Server::start(&["haproxy", "-db", "-f", "@DIR@/conf"], &config, dir)
+}
+
+/// nginx in one process with these lines in its `http` and in its one `server`, which answers 200. A line of `access.log` is
+/// status, number of the connection, `r` for a resumed TLS session, subject of the client's certificate.
+pub fn nginx(http: &str, server: &str, dir: TempDir) -> Server {
+    let config = format!(
+        "daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/error.log;
+events {{ worker_connections 64; }}
+http {{
+  log_format who '$status $connection $ssl_session_reused $ssl_client_s_dn';
+  access_log @DIR@/access.log who;
+  client_body_temp_path @DIR@/body; proxy_temp_path @DIR@/proxy;
+  fastcgi_temp_path @DIR@/fastcgi; uwsgi_temp_path @DIR@/uwsgi; scgi_temp_path @DIR@/scgi;
+  {http}
+  server {{ {server} location / {{ return 200 \"ok\"; }} }}
+}}"
+    );
+    let command = ["nginx", "-e", "@DIR@/error.log", "-c", "@DIR@/conf"];
+    Server::start(&command, &config, dir)
+}
+
 /// A server in the foreground, ended when dropped.
 pub struct Server {
     child: Child,

@@ -6,25 +6,8 @@ use postrider::http::{BodyEnd, ErrorKind, Identity, NoReuse, Phase, Reuse};
 use postrider_tests::cc::need_program;
 use postrider_tests::certs::Ca;
 use postrider_tests::poster::*;
-use postrider_tests::server::{Server, shared_dir};
+use postrider_tests::server::{Server, nginx, shared_dir};
 use tempfile::TempDir;
-
-/// nginx with these lines in its `server`.
-fn nginx(http: &str, server: &str, dir: TempDir) -> Server {
-    let config = format!(
-        "daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/error.log;
-         events {{ worker_connections 64; }}
-         http {{
-           access_log @DIR@/access.log;
-           client_body_temp_path @DIR@/body; proxy_temp_path @DIR@/proxy;
-           fastcgi_temp_path @DIR@/fastcgi; uwsgi_temp_path @DIR@/uwsgi; scgi_temp_path @DIR@/scgi;
-           {http}
-           server {{ {server} location / {{ return 200 \"ok\"; }} }}
-         }}"
-    );
-    let command = ["nginx", "-e", "@DIR@/error.log", "-c", "@DIR@/conf"];
-    Server::start(&command, &config, dir)
-}
 
 fn plain(http: &str) -> Server {
     nginx(http, "listen 127.0.0.1:@PORT@;", shared_dir())

@@ -7,7 +7,7 @@ use postrider_tests::cc::need_program;
 use postrider_tests::certs::Ca;
 use postrider_tests::poster::*;
 use postrider_tests::receiver::Receiver;
-use postrider_tests::server::{Server, shared_dir};
+use postrider_tests::server::{Server, nginx, shared_dir};
 
 fn squid() -> Server {
     let dir = shared_dir();
@@ -66,20 +66,9 @@ fn nginx_with_tls() -> (Server, Ca) {
     let ca = Ca::new(dir.path());
     let (certificate, key) = ca.issue("127.0.0.1");
     fs::write(dir.path().join("both.pem"), certificate + &key).expect("written");
-    let config = "daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/error.log;
-events { worker_connections 64; }
-http {
-  access_log @DIR@/access.log;
-  client_body_temp_path @DIR@/body; proxy_temp_path @DIR@/proxy;
-  fastcgi_temp_path @DIR@/fastcgi; uwsgi_temp_path @DIR@/uwsgi; scgi_temp_path @DIR@/scgi;
-  server {
-    listen 127.0.0.1:@PORT@ ssl;
-    ssl_certificate @DIR@/both.pem; ssl_certificate_key @DIR@/both.pem;
-    location / { return 200 \"ok\"; }
-  }
-}";
-    let command = ["nginx", "-e", "@DIR@/error.log", "-c", "@DIR@/conf"];
-    (Server::start(&command, config, dir), ca)
+    let server = "listen 127.0.0.1:@PORT@ ssl;
+    ssl_certificate @DIR@/both.pem; ssl_certificate_key @DIR@/both.pem;";
+    (nginx("", server, dir), ca)
 }
 
 /// What holds for both; `refusal` is the status for wrong credentials.

@@ -8,7 +8,7 @@ use postrider::http::{BodyEnd, NoReuse, Reuse};
 use postrider::webhook::WebhookSpec;
 use postrider_tests::cc::need_program;
 use postrider_tests::poster::*;
-use postrider_tests::server::{Server, shared_dir};
+use postrider_tests::server::{Server, haproxy, shared_dir};
 
 #[test]
 fn what_apache_closes_after_three_requests_or_two_seconds_is_not_used_again() {
@@ -56,25 +56,13 @@ RewriteRule ^/hook - [R=204,L]
     assert_eq!(client.counters().retried, 0);
 }
 
-fn haproxy() -> Server {
-    let config = "global
-  maxconn 100
-defaults
-  mode http
-  timeout client 10s
-  timeout server 10s
-  timeout connect 2s
-frontend f
-  bind 127.0.0.1:@PORT@
+fn returning() -> Server {
+    let frontend = "  bind 127.0.0.1:@PORT@
   http-request return status 200 content-type text/plain string ok if { path /hook }
   http-request return status 429 hdr Retry-After 3 if { path /busy }
   http-request silent-drop if { path /drop }
 ";
-    Server::start(
-        &["haproxy", "-db", "-f", "@DIR@/conf"],
-        config,
-        shared_dir(),
-    )
+    haproxy(frontend, shared_dir())
 }
 
 /// `http-request return` answers before it has read the body, then cuts the connection.
@@ -83,7 +71,7 @@ fn an_answer_that_haproxy_gives_before_it_has_read_the_body_counts_once() {
     if !need_program("haproxy") {
         return;
     }
-    let server = haproxy();
+    let server = returning();
     let url = format!("http://127.0.0.1:{}/hook", server.port());
     let mut client = client();
     for (round, bytes) in [6_000, 300_000, 8_000_000, 8_000_000]
@@ -106,7 +94,7 @@ fn batches_that_haproxy_accepts_unread_are_delivered_once() {
     if !need_program("haproxy") {
         return;
     }
-    let server = haproxy();
+    let server = returning();
     let engine = Engine::builder()
         .memory()
         .set("http.allow_target", "127.0.0.0/8")
