@@ -139,6 +139,93 @@ fn nginx_takes_what_comes_with_a_client_certificate() {
     assert!(log.iter().all(fine), "{log:?}");
 }
 
+/// A request as nginx saw it.
+#[derive(Debug)]
+struct Seen {
+    connection: String,
+    resumed: bool,
+    who: String,
+}
+
+/// At least so many requests: nginx writes its line behind the answer.
+fn seen(server: &Server, at_least: usize) -> Vec<Seen> {
+    let deadline = Instant::now() + MINUTE;
+    let lines = loop {
+        let lines = server.lines("access.log");
+        if lines.len() >= at_least {
+            break lines;
+        }
+        assert!(Instant::now() < deadline, "{lines:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let read = |line: String| {
+        let mut words = line.splitn(4, ' ').map(str::to_owned);
+        let mut word = || words.next().expect("four of them");
+        assert_eq!(word(), "200");
+        Seen {
+            connection: word(),
+            resumed: word() == "r",
+            who: word(),
+        }
+    };
+    lines.into_iter().map(read).collect()
+}
+
+/// From its change on a webhook speaks for its new certificate: over kept connections, and over new ones that
+/// resume a session.
+#[test]
+fn a_changed_certificate_is_used_from_the_next_connection_on() {
+    if !need_program("nginx") {
+        return;
+    }
+    for (http, kept) in [("", true), ("keepalive_requests 1;", false)] {
+        let nginx = Demanding::nginx(http);
+        let engine = engine_trusting(&nginx.ca.file());
+        let names = ["first.example.com", "second.example.com"];
+        let [first, second] = names.map(|name| issued_to(&nginx.ca, name));
+        let webhook = engine.create_webhook(spec(&nginx.url(), Some(first)));
+        let webhook = webhook.expect("let in");
+        let mut sent = 0;
+        let mut posts = || {
+            for _ in 0..5 {
+                push(&engine, 1);
+                sent += 1;
+                wait(&engine, &webhook, |_, _, delivered| delivered == sent);
+            }
+        };
+        posts();
+        // With the test POST.
+        let before = seen(&nginx.server, 1 + 5).len();
+        let patch = WebhookPatch {
+            client_certificate: Some(Some(second.certificate)),
+            client_key: Some(Some(second.key)),
+            ..WebhookPatch::default()
+        };
+        engine.update_webhook(webhook.id, patch).expect("updated");
+        posts();
+        engine.close(MINUTE).expect("closed");
+
+        let all = seen(&nginx.server, before + 5);
+        let (old, new) = all.split_at(before);
+        let speak_for = |part: &[Seen], name: &str| {
+            let subject = format!("CN={name}");
+            assert!(part.len() >= 5, "{all:?}");
+            assert!(part.iter().all(|seen| seen.who == subject), "{all:?}");
+        };
+        speak_for(old, names[0]);
+        speak_for(new, names[1]);
+        let on_old = |seen: &Seen| old.iter().any(|other| other.connection == seen.connection);
+        assert!(!new.iter().any(on_old), "{all:?}");
+        assert!(!new[0].resumed, "{all:?}");
+        // The test can fail: connections are kept in one case, sessions resumed in the other.
+        for part in [old, new] {
+            let same = part.windows(2).any(|w| w[0].connection == w[1].connection);
+            assert_eq!(same, kept, "{all:?}");
+            assert_eq!(part.iter().any(|seen| seen.resumed), !kept, "{all:?}");
+        }
+    }
+}
+
 /// nginx completes the handshake and says by HTTP what is missing; that answer goes to whoever set the
 /// webhook up.
 #[test]
