@@ -7,7 +7,8 @@
 //!
 //! `getaddrinfo` tells no time to live, so the times are fixed. Stale addresses are used (RFC 8767)
 //! because look-ups share a few threads: hostile names, whose servers never answer, may hold all of
-//! them, and the good ones must not wait behind them. A name all of whose addresses fail is forgotten
+//! them, and the good ones must not wait behind them. For the same reason names that were not found the last time
+//! have threads of their own. A name all of whose addresses fail is forgotten
 //! at once. Askers of one name share one look-up.
 
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Waker;
-use super::resolve::{LookUp, Outcome, Resolver};
+use super::resolve::{Lane, LookUp, Outcome, Resolver};
 use crate::time::Instant;
 
 /// Used without asking again.
@@ -45,6 +46,8 @@ struct Entry {
     fresh_until: Instant,
     forget_at: Instant,
     asked: bool,
+    /// Where it is looked up the next time.
+    lane: Lane,
 }
 
 /// The names and the threads that look them up.
@@ -63,6 +66,7 @@ impl Names {
 
     /// What is known of a name; asks for it where that is not enough.
     pub(super) fn ask(&mut self, name: &str, now: Instant) -> Known {
+        let mut lane = Lane::Main;
         if let Some(entry) = self.entries.get(name) {
             let usable = entry.known != Known::Pending && now < entry.forget_at;
             if usable && (now < entry.fresh_until || entry.asked) {
@@ -71,9 +75,10 @@ impl Names {
             if entry.asked {
                 return Known::Pending;
             }
+            lane = entry.lane;
         }
         let name: Arc<str> = Arc::from(name);
-        let asked = self.resolver.ask(Arc::clone(&name));
+        let asked = self.resolver.ask(Arc::clone(&name), lane);
         let stale = self.entries.get_mut(&name).filter(|e| now < e.forget_at);
         match (asked, stale) {
             (asked, Some(entry)) => {
@@ -87,6 +92,7 @@ impl Names {
                     fresh_until: now,
                     forget_at: now,
                     asked: true,
+                    lane,
                 };
                 self.entries.insert(name, pending);
                 Known::Pending
@@ -98,8 +104,14 @@ impl Names {
 
     /// A name that has been looked up, and what it resolves to.
     pub(super) fn next_outcome(&mut self, now: Instant) -> Option<(Arc<str>, Known)> {
-        let Outcome { name, addresses } = self.resolver.next_outcome()?;
+        let Outcome {
+            name, addresses, ..
+        } = self.resolver.next_outcome()?;
         let before = self.entries.remove(&name);
+        let lane = match &addresses {
+            Ok(all) if !all.is_empty() => Lane::Main,
+            _ => Lane::Failed,
+        };
         let (known, fresh_until, forget_at) = match addresses {
             Ok(all) if !all.is_empty() => {
                 let known = Known::Addresses(in_turn(&all).into());
@@ -126,6 +138,7 @@ impl Names {
             fresh_until,
             forget_at,
             asked: false,
+            lane,
         };
         self.entries.insert(Arc::clone(&name), entry);
         Some((name, known))
@@ -222,7 +235,7 @@ mod tests {
         }
 
         fn is_asking(&self) -> bool {
-            self.names.resolver.pending > 0
+            self.names.resolver.pending() > 0
         }
     }
 
@@ -282,6 +295,46 @@ mod tests {
             s.names.ask("a", at(6)),
             Known::Failed("it has no address".into())
         );
+    }
+
+    #[test]
+    fn names_that_were_not_found_hold_up_no_others() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let (release, held) = channel::<()>();
+        let held = Mutex::new(held);
+        let look_up = move |name: &str| match name {
+            _ if name.starts_with("hangs") => {
+                let _ = held.lock().unwrap().recv();
+                Err(io::Error::other("no answer"))
+            }
+            _ => Ok(ips(&["192.0.2.1"])),
+        };
+        let mut names = Names::new(waker, Arc::new(look_up));
+        let outcome = |names: &mut Names, now| loop {
+            if let Some((name, _)) = names.next_outcome(now) {
+                return name;
+            }
+            std::thread::yield_now();
+        };
+        let hanging: Vec<String> = (0..20).map(|n| format!("hangs {n}")).collect();
+        for name in &hanging {
+            names.ask(name, at(0));
+        }
+        for _ in &hanging {
+            release.send(()).unwrap();
+            outcome(&mut names, at(0));
+        }
+        for name in &hanging {
+            assert_eq!(names.ask(name, at(10)), Known::Pending);
+        }
+        // All of them hang; a name that is new, and one whose addresses have become too old, are found.
+        for now in [at(10), at(1000)] {
+            assert_eq!(names.ask("good", now), Known::Pending);
+            assert_eq!(&*outcome(&mut names, now), "good");
+            assert_eq!(names.ask("good", now), addresses(&["192.0.2.1"]));
+        }
+        drop(release);
     }
 
     #[test]
