@@ -32,8 +32,12 @@ const BUFFERED: usize = 256 * 1024;
 /// Set-ups kept at once, one per identity; beyond, all are made again as they are needed.
 const MAX_SETUPS: usize = 1024;
 
-/// Sessions that one identity can resume.
+/// Sessions that can be resumed with the identity that most targets share; eight for one name. A receiver decides how
+/// large its tickets are, up to 64 KiB each.
 const RESUMED: usize = 256;
+
+/// The same, with an identity that targets have of their own: there may be [`MAX_SETUPS`] of those.
+const RESUMED_AS_ITSELF: usize = 16;
 
 /// Makes TLS sessions. The system's roots are read at the first one.
 #[derive(Default)]
@@ -79,6 +83,10 @@ impl Tls {
     /// The set-up for an identity. Each has sessions of its own to resume: a resumed session speaks
     /// for the certificate that it was begun with.
     fn setup(&mut self, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, String> {
+        let sessions = match identity {
+            None => RESUMED,
+            Some(_) => RESUMED_AS_ITSELF,
+        };
         let identity = identity.or(self.identity.as_ref()).cloned();
         if let Some(setup) = self.setups.get(&identity) {
             return Ok(Arc::clone(setup));
@@ -87,7 +95,8 @@ impl Tls {
             Some(roots) => Arc::clone(roots),
             None => Arc::clone(self.roots.insert(Arc::new(system_roots()?))),
         };
-        let setup = Arc::new(client_config(roots, identity.as_ref()).map_err(|e| e.to_string())?);
+        let setup =
+            Arc::new(client_config(roots, identity.as_ref(), sessions).map_err(|e| e.to_string())?);
         if self.setups.len() >= MAX_SETUPS {
             self.setups.clear();
         }
@@ -121,6 +130,7 @@ fn unusable(what: &str, path: &Path, error: &io::Error) -> io::Error {
 fn client_config(
     roots: Arc<RootCertStore>,
     identity: Option<&Identity>,
+    sessions: usize,
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -134,7 +144,7 @@ fn client_config(
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(RESUMED);
+    config.resumption = Resumption::in_memory_sessions(sessions);
     Ok(config)
 }
 
