@@ -266,6 +266,10 @@ impl Job {
                 over => over,
             },
         }
+                // Receivers that take a request and never answer would hold its memory until the deadline.
+                if !self.reused {
+                    self.out.let_go();
+                }
     }
 
     /// Enters a phase, with its own time to go.

@@ -7,7 +7,7 @@ use super::Body;
 /// Most slices that one `sendmsg` takes (Linux's `IOV_MAX`).
 const IOV_MAX: usize = 1024;
 
-/// The bytes of a request that are still to be sent. Can be rewound: nothing is used up.
+/// The bytes of a request that are still to be sent. Can be rewound, until they are let go of.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     head: Vec<u8>,
@@ -61,6 +61,13 @@ impl Outgoing {
     /// Starts again from the first byte.
     pub(super) fn rewind(&mut self) {
         (self.part, self.at) = (0, 0);
+    }
+
+    /// Lets go of what is sent: it will not be sent again.
+    pub(super) fn let_go(&mut self) {
+        debug_assert!(self.is_done());
+        (self.head, self.body) = (Vec::new(), Body::new());
+        (self.part, self.at) = (1, 0);
     }
 
     fn part(&self, i: usize) -> &[u8] {
@@ -126,5 +133,13 @@ mod tests {
         out.advance(7);
         out.rewind();
         assert_eq!(send(&mut out, 4), all);
+    }
+
+    #[test]
+    fn what_is_let_go_of_is_done() {
+        let (mut out, _) = outgoing(3);
+        send(&mut out, 100);
+        out.let_go();
+        assert!(out.is_done() && out.parts().is_empty());
     }
 }

@@ -299,6 +299,36 @@ fn no_more_of_an_answer_is_kept_than_is_wanted() {
     }
 }
 
+/// Receivers that take batches and never answer would hold their memory until the deadline. Over a kept connection it
+/// may have to be sent again.
+#[test]
+fn a_body_is_let_go_of_once_it_was_sent_over_a_fresh_connection() {
+    let (answer_now, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let receiver = Receiver::start(move |_, stream| {
+        let mut stream = BufReader::new(stream);
+        while read_request(&mut stream).is_some() {
+            told.lock().unwrap().recv().unwrap();
+            stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let mut client = client();
+    let memory: Arc<Vec<u8>> = Arc::new(vec![b'x'; 1000]);
+    for (id, held) in [(1, 1), (2, 2)] {
+        let slice = Slice::shared(memory.clone(), 0..memory.len());
+        client.start(id, post(&receiver.url(), slice), now());
+        let mut done = Vec::new();
+        poll_until(&mut client, &mut done, |client, _| {
+            client.phase_of(id) == Some(Phase::FirstByte)
+        });
+        assert_eq!(Arc::strong_count(&memory), held);
+        answer_now.send(()).unwrap();
+        let done = finish(&mut client, 1).pop().unwrap();
+        assert_eq!(done.reused, id == 2);
+        assert_eq!(answer(done).status, 200);
+    }
+}
+
 #[test]
 fn at_the_limit_of_all_connections_the_longest_idle_one_gives_way() {
     let receivers: Vec<Receiver> = (0..3).map(|_| Receiver::answering(OK)).collect();
