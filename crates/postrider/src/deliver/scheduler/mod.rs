@@ -82,8 +82,8 @@ pub(crate) struct Orders {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Webhooks served in one turn at most, those that are not proven and those that are: answers, and
-/// those that go first, come between.
+/// Webhooks served in one turn at most, those that are not proven and those that are, and as many again that waited for
+/// a slot: answers, and those that go first, come between.
 const SERVED_PER_TURN: [usize; 2] = [4, 16];
 
 pub(crate) struct Scheduler {
@@ -319,11 +319,12 @@ impl Scheduler {
         }
         // Those that waited for a slot come first. Who is touched during this turn waits for the next.
         for proven in [true, false] {
-            for _ in 0..self.blocked[usize::from(proven)].len() {
+            let blocked = usize::from(proven);
+            for _ in 0..self.blocked[blocked].len().min(SERVED_PER_TURN[blocked]) {
                 if !self.has_room(proven) {
                     break;
                 }
-                let Some(slot) = self.blocked[usize::from(proven)].pop_front() else {
+                let Some(slot) = self.blocked[blocked].pop_front() else {
                     break;
                 };
                 if let Some(hook) = self.hooks[slot as usize].as_mut() {
@@ -349,7 +350,10 @@ impl Scheduler {
     /// Whether another turn would find something to do now.
     pub(crate) fn is_busy(&self) -> bool {
         let touched = self.touched.iter().any(|queue| !queue.is_empty());
-        !self.stopping && (touched || self.refill_from().is_some())
+        let let_in =
+            |proven| !self.blocked[usize::from(proven)].is_empty() && self.has_room(proven);
+        let unblocked = let_in(true) || let_in(false);
+        !self.stopping && (touched || unblocked || self.refill_from().is_some())
     }
 
     /// When the next turn is due, apart from frames, answers and commands.

@@ -136,6 +136,42 @@ fn a_quarter_of_the_attempts_is_kept_for_webhooks_that_succeeded_last() {
     assert_eq!(world.flying.len(), 6);
 }
 
+/// Hundreds of hanging attempts end in one moment, and as many webhooks wait for their places.
+#[test]
+fn who_waited_for_a_place_is_served_a_few_a_turn() {
+    let mut world = World::with(Settings {
+        attempts: 120,
+        ..settings()
+    });
+    let one = Pace {
+        in_flight: 1,
+        ..pace()
+    };
+    for n in 1..=200 {
+        world.put(n, 1, one, wants(&[1]));
+    }
+    world.push(&[1]);
+    assert_eq!(world.flying.len(), 90);
+    for attempt in std::mem::take(&mut world.flying) {
+        let ended = Ended {
+            answer: no_answer("ESOCKETTIMEDOUT"),
+            latency_ms: 10_000,
+        };
+        world.scheduler.ended(attempt.exchange, &ended, world.now);
+    }
+    let mut turns = 0;
+    while world.scheduler.is_busy() {
+        let before = world.flying.len();
+        world.scheduler.turn(&mut world.events, world.now);
+        world.collect();
+        // As many that waited, and as many that have just failed.
+        assert!(world.flying.len() - before <= 2 * SERVED_PER_TURN[0]);
+        turns += 1;
+    }
+    assert_eq!(world.flying.len(), 90);
+    assert!(turns >= 90 / (2 * SERVED_PER_TURN[0]), "{turns}");
+}
+
 #[test]
 fn a_receiver_that_is_too_busy_gets_fewer_batches_at_once() {
     let mut world = World::one(Pace {
