@@ -39,6 +39,9 @@ use crate::time::{Clock, Instant};
 const WAKE: Token = Token(usize::MAX);
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 256;
+/// Steps of TLS handshakes that are taken in one turn, behind everything else: one costs as much as many answers over kept
+/// connections, and hundreds may be due in one moment.
+pub(super) const HANDSHAKES: usize = 16;
 /// Bytes read at once: an answer is seldom more than a few hundred.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -57,6 +60,8 @@ pub struct Client {
     ready: Vec<(usize, Hint)>,
     /// What has more to read than its share of a turn.
     pub(super) again: Vec<(usize, Hint)>,
+    /// Those of them that shake hands, in the order they came.
+    handshakes: VecDeque<(usize, Hint)>,
     waker: Arc<Waker>,
     pub(super) names: Names,
     pub(super) tls: Tls,
@@ -127,6 +132,7 @@ impl Client {
             events: Events::with_capacity(EVENTS),
             ready: Vec::new(),
             again: Vec::new(),
+            handshakes: VecDeque::new(),
             names: Names::new(Arc::clone(&waker), look_up),
             waker,
             tls,
@@ -216,9 +222,17 @@ impl Client {
         let now = clock.now().mono;
         let mut ready = std::mem::take(&mut self.ready);
         for (slot, hint) in ready.drain(..) {
-            self.ready(slot, hint, now);
+            if self.slots.get(slot).is_some_and(Conn::is_handshaking) {
+                self.handshakes.push_back((slot, hint));
+            } else {
+                self.ready(slot, hint, now);
+            }
         }
         self.ready = ready;
+        let due = self.handshakes.len().min(HANDSHAKES);
+        for (slot, hint) in self.handshakes.drain(..due).collect::<Vec<_>>() {
+            self.ready(slot, hint, now);
+        }
         while let Some((name, known)) = self.names.next_outcome(now) {
             self.resolved(&name, &known, now);
         }
@@ -262,6 +276,7 @@ impl Client {
         };
         let busy = !self.finished.is_empty()
             || !self.again.is_empty()
+            || !self.handshakes.is_empty()
             || (self.freed && !self.waiting.is_empty());
         let timeout = match timeout {
             _ if busy => Some(Duration::ZERO),

@@ -85,6 +85,15 @@ impl Conn {
         }
     }
 
+    /// Whether going on takes a step of a TLS handshake.
+    pub(super) fn is_handshaking(&self) -> bool {
+        match self {
+            Conn::Connecting { job, .. } => job.proxy.is_none() && job.target.is_https(),
+            Conn::Busy { link, .. } => link.is_handshaking(),
+            Conn::Resolving { .. } | Conn::Tunnel { .. } | Conn::Idle { .. } => false,
+        }
+    }
+
     /// When something has to be done even if nothing happens.
     pub(super) fn due(&self) -> Instant {
         match self {

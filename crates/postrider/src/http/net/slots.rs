@@ -26,6 +26,11 @@ impl<T> Slots<T> {
         })
     }
 
+    /// What is there.
+    pub(super) fn get(&self, slot: usize) -> Option<&T> {
+        self.places.get(slot)?.as_ref()
+    }
+
     /// Fills a reserved place.
     pub(super) fn put(&mut self, slot: usize, value: T) {
         debug_assert!(self.places[slot].is_none());

@@ -3,7 +3,8 @@
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
@@ -18,7 +19,9 @@ use rustls::{
 use rustls_pki_types::PrivateKeyDer;
 
 use super::support::*;
+use crate::http::net::client::HANDSHAKES;
 use crate::http::{BodyEnd, Client, Config, ErrorKind, NoReuse, Phase, Reuse};
+use crate::time::SystemClock;
 
 /// A certificate authority, its certificate in a file.
 pub(super) struct Ca {
@@ -230,6 +233,58 @@ fn a_large_body_goes_through_tls_whole() {
         ));
         assert_eq!(response.status, 200);
     }
+}
+
+/// A thousand receivers that answer a handshake in one moment must not hold up what goes over kept connections.
+#[test]
+fn handshakes_are_a_few_a_turn() {
+    const ALL: usize = 4 * HANDSHAKES;
+    let ca = Ca::new();
+    let server = ca.server("127.0.0.1", |_| {});
+    let hellos = Arc::new(Barrier::new(ALL));
+    let (sender, sent) = mpsc::channel();
+    let receiver = Receiver::start(move |_, mut stream| {
+        let mut session = ServerConnection::new(server.clone()).unwrap();
+        while !session.wants_write() {
+            session.read_tls(&mut stream).unwrap();
+            session.process_new_packets().unwrap();
+        }
+        hellos.wait();
+        while session.wants_write() {
+            session.write_tls(&mut stream).unwrap();
+        }
+        sender.send(()).unwrap();
+        polite(BufReader::new(StreamOwned::new(session, stream)));
+    });
+    let mut client = Client::new(Config {
+        ca_file: Some(ca.file().to_owned()),
+        max_per_target: ALL,
+        ..config()
+    })
+    .unwrap();
+    for id in 0..ALL as u64 {
+        client.start(id, post(&https(&receiver), body("x")), now());
+    }
+    let shaking = |client: &Client| {
+        let all = (0..ALL as u64).filter_map(|id| client.phase_of(id));
+        all.filter(|phase| *phase == Phase::Tls).count()
+    };
+    // All are in their handshake, and the servers' part of it has come, or some of it.
+    let mut done = Vec::new();
+    poll_until(&mut client, &mut done, |client, _| shaking(client) == ALL);
+    for _ in 0..ALL {
+        sent.recv().unwrap();
+    }
+    while shaking(&client) > 0 {
+        let before = shaking(&client);
+        client
+            .poll(Some(Duration::from_secs(10)), &SystemClock, &mut done)
+            .unwrap();
+        assert!(before - shaking(&client) <= HANDSHAKES);
+    }
+    poll_until(&mut client, &mut done, |_, done| done.len() == ALL);
+    done.into_iter()
+        .for_each(|done| assert_eq!(answer(done).status, 200));
 }
 
 /// Asserts that the handshake with this server fails so.
