@@ -266,6 +266,10 @@ impl Job {
             Ok(Sent::Blocked) => Turn::Pending,
             Ok(Sent::All) => {
                 self.exchange.sent();
+                // Receivers that take a request and never answer would hold its memory until the deadline.
+                if !self.reused {
+                    self.out.let_go();
+                }
                 Turn::Pending
             }
             // The read comes again if it yields, and finds the end behind what is there.
@@ -275,10 +279,6 @@ impl Job {
                 over => over,
             },
         }
-                // Receivers that take a request and never answer would hold its memory until the deadline.
-                if !self.reused {
-                    self.out.let_go();
-                }
     }
 
     /// Enters a phase, with its own time to go.
@@ -302,6 +302,7 @@ impl Job {
         loop {
             match link.receive(buf) {
                 Ok(Received::Blocked) => return Turn::Pending,
+                Ok(Received::IdleTalk) => return Turn::Yielded,
                 Ok(Received::Bytes(n)) => match self.exchange.received(&buf[..n]) {
                     Ok(None) if n >= share => return Turn::Yielded,
                     Ok(None) => share -= n,

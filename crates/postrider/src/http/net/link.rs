@@ -7,11 +7,20 @@ use rustls::ClientConnection;
 use super::outgoing::Outgoing;
 use super::socket::{Peek, Socket};
 
+/// Ciphertext in which there is nothing for the reader (tickets) that is taken in one turn: a receiver
+/// may send more of it as fast as we read, and others must come between.
+const IDLE_TALK: usize = 32 * 1024;
+
+/// So much of it without a byte for the reader ends the connection. A certificate chain takes a tenth at most.
+const MAX_IDLE_TALK: usize = 512 * 1024;
+
 /// A connected socket, and its TLS session if it has one.
 #[derive(Debug)]
 pub(super) struct Link {
     socket: Socket,
     tls: Option<Box<ClientConnection>>,
+    /// Ciphertext taken since the last byte for the reader.
+    idle_talk: usize,
     /// Requests that it has been given.
     carried: u32,
 }
@@ -32,6 +41,8 @@ pub(super) enum Received {
     Bytes(usize),
     /// Nothing for now.
     Blocked,
+    /// Nothing yet, though TLS goes on talking: to be called again once others had their turn.
+    IdleTalk,
     /// The end; under TLS `clean` only after close_notify.
     End { clean: bool },
 }
@@ -48,6 +59,7 @@ impl Link {
         Link {
             socket,
             tls: None,
+            idle_talk: 0,
             carried: 0,
         }
     }
@@ -116,20 +128,32 @@ impl Link {
                 Err(e) => Err(LinkError::Io(e)),
             };
         };
+        let before = self.idle_talk;
         loop {
             match tls.reader().read(buf) {
                 Ok(0) => return Ok(Received::End { clean: true }),
-                Ok(n) => return Ok(Received::Bytes(n)),
+                Ok(n) => {
+                    self.idle_talk = 0;
+                    return Ok(Received::Bytes(n));
+                }
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                     return Ok(Received::End { clean: false });
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(LinkError::Io(e)),
             }
+            if self.idle_talk > MAX_IDLE_TALK {
+                return Err(LinkError::Tls(rustls::Error::General(format!(
+                    "more than {MAX_IDLE_TALK} bytes and nothing but messages of TLS itself"
+                ))));
+            }
+            if self.idle_talk - before > IDLE_TALK {
+                return Ok(Received::IdleTalk);
+            }
             match tls.read_tls(&mut &self.socket) {
                 // rustls tells the reader about the end, except before there is one.
                 Ok(0) if tls.is_handshaking() => return Ok(Received::End { clean: false }),
-                Ok(_) => {}
+                Ok(n) => self.idle_talk += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Blocked),
                 Err(e) => return Err(LinkError::Io(e)),
             }

@@ -10,10 +10,12 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
     date_time_ymd,
 };
+use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ConfigBuilder, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    ConfigBuilder, ConnectionTrafficSecrets, ContentType, HandshakeKind, ProtocolVersion,
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedCipherSuite,
     SupportedProtocolVersion, WantsVerifier,
 };
 use rustls_pki_types::PrivateKeyDer;
@@ -285,6 +287,61 @@ fn handshakes_are_a_few_a_turn() {
     poll_until(&mut client, &mut done, |_, done| done.len() == ALL);
     done.into_iter()
         .for_each(|done| assert_eq!(answer(done).status, 200));
+}
+
+/// Makes records of TLS 1.3 that hold a session ticket each (RFC 8446 §4.6.1).
+fn tickets(conn: ServerConnection) -> impl FnMut() -> Vec<u8> {
+    let Some(SupportedCipherSuite::Tls13(suite)) = conn.negotiated_cipher_suite() else {
+        panic!("not TLS 1.3");
+    };
+    let (mut seq, secrets) = conn.dangerous_extract_secrets().unwrap().tx;
+    use ConnectionTrafficSecrets as S;
+    let (S::Aes128Gcm { key, iv } | S::Aes256Gcm { key, iv } | S::Chacha20Poly1305 { key, iv }) =
+        secrets
+    else {
+        panic!("an unknown cipher");
+    };
+    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    // Type and length, lifetime and its mask, a nonce, the ticket, no extensions.
+    let mut ticket = vec![4, 0, 0, 114, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 100];
+    ticket.resize(ticket.len() + 100, b't');
+    ticket.extend([0, 0]);
+    move || {
+        let message = OutboundPlainMessage {
+            typ: ContentType::Handshake,
+            version: ProtocolVersion::TLSv1_2,
+            payload: OutboundChunks::Single(&ticket),
+        };
+        seq += 1;
+        encrypter.encrypt(message, seq - 1).unwrap().encode()
+    }
+}
+
+/// Tickets are no bytes of an answer: without a limit of their own they keep the loop for as long as they come. (Of
+/// empty records and key updates rustls itself takes only so many.)
+#[test]
+fn tls_that_talks_only_to_itself_is_read_a_share_a_turn_and_given_up() {
+    let ca = Ca::new();
+    let (certificate, key) = ca.issue("127.0.0.1", |_| {});
+    let mut server = present(builder(&[&TLS13]).with_no_client_auth(), &certificate, &key);
+    server.enable_secret_extraction = true;
+    let receiver = tls_receiver(Arc::new(server), |mut stream| {
+        read_request(&mut stream).unwrap();
+        let StreamOwned { conn, mut sock } = stream.into_inner();
+        let mut ticket = tickets(conn);
+        while sock.write_all(&ticket()).is_ok() {}
+    });
+    let mut client = ca.client();
+    client.start(7, post(&https(&receiver), body("x")), now());
+    let (mut done, mut turns) = (Vec::new(), 0);
+    poll_until(&mut client, &mut done, |_, done| {
+        turns += 1;
+        !done.is_empty()
+    });
+    let error = error(done.remove(0));
+    assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+    assert!(error.message.contains("messages of TLS itself"), "{error}");
+    assert!(turns >= 8, "read in {turns} turns");
 }
 
 /// Asserts that the handshake with this server fails so.
