@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p postrider-bench --bench hostile`; `SECONDS` (20), `HOSTILE` (1000), `RATE` (500
 //! events a second) and `PORTS` (1) change it: hostile receivers on one port share the connections that one
-//! target may have; on a port each, they have as many as all targets may. Every event goes to every webhook. Latency is from the push to the last
+//! target may have; on a port each, they have as many as all targets may. `IDLE=1` gives their process only the time that
+//! nobody else wants (`chrt --idle`), as if they were on another machine: what is left is the engine's own. Every event goes to every webhook. Latency is from the push to the last
 //! byte of the POST that holds the event. The hostile receivers are a process of their own, so that
 //! memory is that of the engine, the producer and the good receivers.
 
@@ -11,7 +12,7 @@ use postrider::engine::{Engine, PushOptions};
 use postrider::event::{Field, FieldName, Value, types};
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
-use postrider_bench::figures::{cpu_time, machine, percentile, resident_kib};
+use postrider_bench::figures::{cpu_time, machine, percentile, ran_and_waited, resident_kib};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -61,17 +62,21 @@ struct Figures {
     /// From a quarter of the time to the end.
     grown_kib: i64,
     cpu: Duration,
+    /// Of the deliver thread: ran, and waited for a core.
+    deliver: (Duration, Duration),
 }
 
 impl Figures {
     fn report(&self, what: &str) {
         println!(
-            "{what:24} p50 {:8.2} ms  p99 {:8.2} ms  max {:8.2} ms  memory {:6.1} MB  CPU {:5.2} s",
+            "{what:24} p50 {:8.2} ms  p99 {:8.2} ms  max {:8.2} ms  memory {:6.1} MB  CPU {:5.2} s, deliver thread {:.2} s and {:.2} s in wait of a core",
             self.p50 as f64 / 1e6,
             self.p99 as f64 / 1e6,
             self.max as f64 / 1e6,
             self.memory_kib as f64 / 1024.0,
             self.cpu.as_secs_f64(),
+            self.deliver.0.as_secs_f64(),
+            self.deliver.1.as_secs_f64(),
         );
     }
 }
@@ -111,6 +116,7 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
 
     let fields = event::fields();
     let (cpu, start) = (cpu_time(), Instant::now());
+    let deliver = ran_and_waited("postrider-deliv");
     let mut memory_then = 0;
     for n in 0..events {
         let due = start + Duration::from_nanos(n * 1_000_000_000 / rate);
@@ -137,6 +143,7 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
         std::thread::sleep(Duration::from_millis(5));
     }
     let (cpu, memory) = (cpu_time() - cpu, resident_kib());
+    let deliver_now = ran_and_waited("postrider-deliv");
     let stats = engine.stats();
     assert!(stats.balanced(), "{stats:?}");
     drop(engine.close(Duration::ZERO));
@@ -153,6 +160,7 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
         memory_kib: memory,
         grown_kib: memory as i64 - memory_then as i64,
         cpu,
+        deliver: (deliver_now.0 - deliver.0, deliver_now.1 - deliver.1),
     }
 }
 
@@ -238,7 +246,14 @@ mod hostile {
     /// Starts the process; its ports.
     pub(super) fn start(ports: u64) -> (Child, Vec<u16>) {
         let program = std::env::current_exe().expect("this program");
-        let mut child = Command::new(program)
+        let mut command = match std::env::var_os("IDLE") {
+            Some(_) => Command::new("chrt"),
+            None => Command::new(&program),
+        };
+        if command.get_program() == "chrt" {
+            command.args(["--idle", "0"]).arg(program);
+        }
+        let mut child = command
             .env(ROLE, ports.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -36,6 +36,23 @@ pub fn resident_kib() -> u64 {
     field("RssAnon:") + field("RssShmem:")
 }
 
+/// How long the threads of this process whose names begin so have run, and how long they were ready to run and had to
+/// wait for a core.
+pub fn ran_and_waited(name: &str) -> (Duration, Duration) {
+    let (mut ran, mut waited) = (0, 0);
+    let tasks = std::fs::read_dir("/proc/self/task").expect("procfs");
+    for task in tasks.flatten().map(|task| task.path()) {
+        let read = |file| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        if read("comm").starts_with(name) {
+            let stat = read("schedstat");
+            let mut numbers = stat.split_whitespace().map_while(|n| n.parse::<u64>().ok());
+            ran += numbers.next().unwrap_or(0);
+            waited += numbers.next().unwrap_or(0);
+        }
+    }
+    (Duration::from_nanos(ran), Duration::from_nanos(waited))
+}
+
 /// One line on the machine: CPU, cores, kernel.
 pub fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
