@@ -256,7 +256,8 @@ impl Program {
     }
 }
 
-fn have_sanitizers() -> bool {
+/// Whether `cc` has AddressSanitizer; a visible skip where not.
+pub fn have_sanitizers() -> bool {
     static HAVE: OnceLock<bool> = OnceLock::new();
     *HAVE.get_or_init(|| {
         let dir = TempDir::new().expect("a directory");

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 pub fn compile(source: &Path, object: &Path, more: &[&str]) {
     let mut cc = Command::new("cc");
     cc.current_dir(workspace())
+        // What watches this program has nothing to do with the compiler.
+        .env_remove("LD_PRELOAD")
         .args(["-std=c11", "-O1", "-g", "-shared", "-fPIC", "-pthread"])
         .args([
             "-Wall",
@@ -30,6 +32,9 @@ pub fn compile(source: &Path, object: &Path, more: &[&str]) {
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(object, mode).expect("ours");
 }
+
+/// Where this is in the environment, modules are compiled with AddressSanitizer, and the program has its runtime.
+pub const SANITIZED: &str = "POSTRIDER_TEST_SANITIZED";
 
 /// Modules of `tests/c/filters`, each compiled when it is asked for.
 pub struct Modules(TempDir);
@@ -50,7 +55,13 @@ impl Modules {
         let object = self.0.path().join(format!("{name}.so"));
         if !object.exists() {
             let source = format!("tests/c/filters/{name}.c");
-            compile(Path::new(&source), &object, &[]);
+            let sanitized = std::env::var_os(SANITIZED).is_some();
+            let more: &[&str] = if sanitized {
+                &["-fsanitize=address"]
+            } else {
+                &[]
+            };
+            compile(Path::new(&source), &object, more);
         }
         object
     }

@@ -7,4 +7,5 @@ mod header;
 mod load;
 mod manage;
 mod shipped;
+mod watched;
 mod webhook;

@@ -1,5 +1,6 @@
 //! The filters that ship, as the shared objects that an operator loads; and the conformance kit, as an author runs it.
 
+use crate::watched::VALGRIND;
 use postrider::filter::{Fate, FilterSpec, OnFailure};
 use postrider_tests::binary;
 use postrider_tests::cc::{built_dir, cargo, need_program, output, run, text};
@@ -7,7 +8,7 @@ use postrider_tests::filters::{Host, Modules};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 use tempfile::NamedTempFile;
 
 /// Each with a configuration that it takes, and the policy that it names.
@@ -173,6 +174,7 @@ fn valgrind_finds_no_error_and_no_leak_in_a_filters_life() {
     if !need_program("valgrind") {
         return;
     }
+    let _one = VALGRIND.lock().unwrap_or_else(PoisonError::into_inner);
     for module in ["traces", "emits"] {
         let mut valgrind = Command::new("valgrind");
         valgrind
@@ -184,7 +186,7 @@ fn valgrind_finds_no_error_and_no_leak_in_a_filters_life() {
             // What was freed is not kept, or the kit would take it for a leak.
             .arg("--freelist-vol=100000")
             .arg(binary::binary())
-            .args(["filter", "check", "--lives", "8"])
+            .args(["filter", "check", "--lives", "3"])
             .arg(modules.path(module));
         let answer = output(&mut valgrind);
         assert!(answer.status.success(), "{module}: {}", text(&answer));
