@@ -30,7 +30,7 @@ fn taken(data: &Path) -> Vec<(Entry, serde_json::Value)> {
     let mut taker = Taker::open(&inbox, &[], clock, TakerConfig::default()).unwrap();
     let mut events = Vec::new();
     let taken = taker
-        .take(usize::MAX, |entry, text| {
+        .take(usize::MAX, |entry, text, _| {
             let json = &text[..entry.len as usize];
             assert_eq!(crc32c::crc32c(json), entry.crc);
             events.push((*entry, serde_json::from_slice(json).unwrap()));
@@ -263,15 +263,15 @@ fn a_push_may_wait_for_room() {
             let input = Input::Fields(event.ty(), event.fields());
             client.push_with(input, patient)
         });
-        taker.take(usize::MAX, |_, _| true).unwrap();
+        taker.take(usize::MAX, |_, _, _| true).unwrap();
         taker.rotate().unwrap();
-        taker.take(usize::MAX, |_, _| true).unwrap();
+        taker.take(usize::MAX, |_, _, _| true).unwrap();
         taker.committed(&taker.positions()).unwrap();
         waiting.join().unwrap().unwrap();
     });
     let mut last = 0;
     taker
-        .take(usize::MAX, |_, _| {
+        .take(usize::MAX, |_, _, _| {
             last += 1;
             true
         })

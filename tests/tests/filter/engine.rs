@@ -1,5 +1,6 @@
 //! Filters in an engine: what receivers get, what the books say, and what is there after a restart.
 
+use postrider::client::Client;
 use postrider::engine::{Engine, Level, Outcome};
 use postrider::event::{Event, types};
 use postrider::filter::{FilterSpec, State};
@@ -8,7 +9,7 @@ use postrider_tests::filters::Modules;
 use postrider_tests::receiver::Receiver;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -113,7 +114,13 @@ fn the_chain_is_kept_and_an_engine_without_its_filters_does_not_start() {
     assert_eq!(names(&open), expected);
     open.close(MINUTE).unwrap();
 
+    // As an engine leaves it that is killed while it loads a filter.
+    let left = dir
+        .path()
+        .join("filters/postrider-filter-1-0-0123456789abcdef.so");
+    std::fs::write(&left, "").unwrap();
     let again = engine(dir.path()).unwrap();
+    assert!(!left.exists());
     assert_eq!(names(&again), expected);
     again.enable_filter("open", true).unwrap();
     again.remove_filter("traces").unwrap();
@@ -293,4 +300,90 @@ fn events_that_grow_past_a_frame_are_all_written() {
     assert_eq!((events.len(), added), (10_000, 5000));
     assert!(open.stats().balanced());
     open.close(MINUTE).unwrap();
+}
+
+/// Where the magic of each frame begins in a segment, after the one that its header is in.
+fn frames(segment: &[u8]) -> Vec<usize> {
+    let at_magic = |&at: &usize| segment[at..].starts_with(b"PRFM");
+    (64..segment.len() - 8)
+        .step_by(8)
+        .filter(at_magic)
+        .collect()
+}
+
+/// Puts into `to` what is in `from`, directories and all.
+fn copy(from: &Path, to: &Path) {
+    let mut cp = std::process::Command::new("cp");
+    cp.arg("-a").arg(from.join(".")).arg(to);
+    assert!(cp.status().unwrap().success());
+}
+
+/// The frames of a batch that grew are written one after the other, so a crash can come between any two. It is played here by
+/// wiping the log from each frame on, beside an inbox as it was before.
+#[test]
+fn a_crash_within_a_batch_that_grew_takes_no_inbox_event_twice_and_loses_none() {
+    const EVENTS: u64 = 2000;
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let kept_all = |dir: &Path| {
+        let builder = Engine::builder().data_dir(dir);
+        let builder = builder.set("log.keep", "all").unwrap();
+        let builder = builder.set("queue.bytes", "16 MiB").unwrap();
+        builder.start().unwrap()
+    };
+    let in_log = |engine: &Engine| {
+        let log = engine.stats().log;
+        log.next_offset - log.first_offset
+    };
+    let wait = |engine: &Engine| {
+        let deadline = Instant::now() + MINUTE;
+        while in_log(engine) < EVENTS && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let open = kept_all(dir.path());
+    open.set_filters(vec![modules.spec("traces")]).unwrap();
+    open.close(MINUTE).unwrap();
+    let client = Client::connect(dir.path()).unwrap();
+    let text = "t".repeat(1000);
+    for n in 0..EVENTS {
+        let n = n.to_string();
+        let event = Event::new(types::DELIVERY).str("x_n", &n);
+        client.push(&event.str("x_text", &text)).unwrap();
+    }
+    client.close();
+    let before = tempfile::tempdir().unwrap();
+    copy(dir.path(), before.path());
+
+    let open = kept_all(dir.path());
+    wait(&open);
+    assert_eq!(in_log(&open), EVENTS);
+    open.close(MINUTE).unwrap();
+    let log = std::fs::read_dir(dir.path().join("log")).unwrap();
+    let whole = log.map(|entry| entry.unwrap().path());
+    let (path, segment) = whole
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .find(|(_, bytes)| bytes.starts_with(b"PRSEGMT1") && !frames(bytes).is_empty())
+        .expect("a segment with frames");
+    let frames = frames(&segment);
+    assert!(
+        frames.len() > 2,
+        "a batch has grown past its frame: {frames:?}"
+    );
+    for cut in &frames[1..] {
+        let crashed = tempfile::tempdir().unwrap();
+        copy(dir.path(), crashed.path());
+        copy(&before.path().join("inbox"), &crashed.path().join("inbox"));
+        let mut damaged = segment.clone();
+        damaged[*cut..].fill(0);
+        let path = crashed.path().join("log").join(path.file_name().unwrap());
+        std::fs::write(path, damaged).unwrap();
+        let again = kept_all(crashed.path());
+        wait(&again);
+        again.close(MINUTE).unwrap();
+        assert_eq!(in_log(&again), EVENTS, "cut at {cut} of {frames:?}");
+    }
 }

@@ -245,6 +245,7 @@ impl Builder {
             drain,
             log: log_writer,
             inbox: taker.map(|(_, taker)| taker),
+            taken: Vec::new(),
             // What the log remembers of the inbox counts once it is synced.
             unsynced: VecDeque::from([(log.next_offset(), recovery.inbox_positions.clone())]),
             looked: clock.now().mono,

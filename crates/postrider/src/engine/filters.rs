@@ -6,8 +6,10 @@ use super::shared::{LoggerSlot, Severity, Shared};
 use super::writer::Writer;
 use super::{Engine, OpenError};
 use crate::deliver::MakeFilters;
-use crate::event::{Entry, Schema, TypeId};
-use crate::filter::{Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Say};
+use crate::event::{Entry, SEPARATOR, Schema, TypeId};
+use crate::filter::{
+    Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Say, sweep,
+};
 use crate::log::FrameBuilder;
 use crate::route::TypeSet;
 use crate::store::Store;
@@ -141,7 +143,11 @@ pub(super) fn maker(parts: HostParts) -> MakeFilters {
         logger.say(severity, line);
     });
     let dir = match parts.data_dir {
-        Some(dir) => dir.join("filters"),
+        Some(dir) => {
+            let dir = dir.join("filters");
+            sweep(&dir);
+            dir
+        }
         None => PathBuf::from(NO_DATA_DIR),
     };
     Box::new(move || {
@@ -194,31 +200,46 @@ impl Writer {
             return true;
         }
         let batch = shared.filters.run(&chain, batch);
-        !batch.is_touched() || self.refill(frame, &selected, &batch)
+        !batch.is_touched() || self.refill(frame, queued, &selected, &batch)
     }
 
-    /// Fills the frame anew with what the filters left. What they added may be more than a frame takes: then the first
-    /// are appended here, and the inbox positions go with the last.
-    fn refill(&mut self, frame: &mut FrameBuilder, selected: &[bool], batch: &Batch) -> bool {
-        let came: Vec<(Entry, Vec<u8>)> = frame
-            .events()
-            .map(|(entry, text)| (*entry, text.to_vec()))
-            .collect();
+    /// Fills the frame anew with what the filters left. That may be more than a frame takes: then the first events are
+    /// appended here, with the inbox positions up to them, so that a crash before the next append has none of them taken again.
+    /// Events that filters added are last; such a crash costs those whose origin is in the log by then.
+    fn refill(
+        &mut self,
+        frame: &mut FrameBuilder,
+        queued: u32,
+        selected: &[bool],
+        batch: &Batch,
+    ) -> bool {
+        let mut texts = Vec::with_capacity(frame.bytes());
+        let mut entries = Vec::with_capacity(selected.len());
+        for (entry, text) in frame.events() {
+            entries.push(*entry);
+            texts.extend_from_slice(text);
+            texts.extend_from_slice(SEPARATOR);
+        }
         let positions = frame.restart();
+        let taken = std::mem::take(&mut self.taken);
+        let mut from_inbox = taken.iter();
+        let mut rest = &texts[..];
         let mut scratch = Vec::new();
         let mut at = 0..batch.pushed();
-        for ((entry, text), &selected) in came.iter().zip(selected) {
+        for (n, (entry, &selected)) in entries.iter().zip(selected).enumerate() {
+            let (text, behind) = rest.split_at(entry.len as usize + SEPARATOR.len());
+            rest = behind;
             let put = match selected.then(|| at.next()).flatten() {
                 Some(i) => self.put(frame, batch, i, &mut scratch),
-                None => {
-                    scratch.clear();
-                    scratch.extend_from_slice(text);
-                    scratch.extend_from_slice(crate::event::SEPARATOR);
-                    self.push_or_append(frame, entry, &scratch)
-                }
+                None => self.push_or_append(frame, entry, text),
             };
             if !put {
                 return false;
+            }
+            if n >= queued as usize
+                && let Some(&(file, position)) = from_inbox.next()
+            {
+                frame.inbox_position(file, position);
             }
         }
         if !(batch.pushed()..batch.len()).all(|i| self.put(frame, batch, i, &mut scratch)) {

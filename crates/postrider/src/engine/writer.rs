@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     pub(crate) drain: Drain,
     pub(crate) log: LogWriter,
     pub(crate) inbox: Option<Taker>,
+    /// Behind each event that the inbox gave the frame: file and position.
+    pub(crate) taken: Vec<(u64, u64)>,
     /// Inbox positions in frames that are not synced yet, with the offset behind the frame.
     pub(crate) unsynced: VecDeque<(u64, Vec<(u64, u64)>)>,
     /// When an idle writer last looked at the inbox.
@@ -163,7 +165,9 @@ impl Writer {
         if !shared.inbox_changed.swap(false, Ordering::AcqRel) {
             return Vec::new();
         }
-        let taken = taker.take(FRAME_BYTES, |entry, text| {
+        let behind = &mut self.taken;
+        behind.clear();
+        let taken = taker.take(FRAME_BYTES, |entry, text, position| {
             let Some(entry) = resolve(shared, entry, text) else {
                 Counters::add(&shared.counters.inbox_unknown_type, 1);
                 return true;
@@ -172,7 +176,11 @@ impl Writer {
                 Counters::add(&shared.counters.unwanted, 1);
                 return true;
             }
-            frame.push(&entry, text)
+            let pushed = frame.push(&entry, text);
+            if pushed {
+                behind.push(position);
+            }
+            pushed
         });
         *shared
             .inbox_stats

@@ -19,6 +19,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How the names of copies begin.
+const COPY: &str = "postrider-filter-";
+
 /// The largest file that is loaded: it is read into memory.
 const MOST_BYTES: u64 = 256 << 20;
 
@@ -144,7 +147,7 @@ fn write_copy(bytes: &[u8], dir: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(dir)?;
     let (pid, n) = (std::process::id(), COPIES.fetch_add(1, Ordering::Relaxed));
     let random = getrandom::u64().map_err(io::Error::other)?;
-    let path = dir.join(format!("postrider-filter-{pid}-{n}-{random:016x}.so"));
+    let path = dir.join(format!("{COPY}{pid}-{n}-{random:016x}.so"));
     let mut options = OpenOptions::new();
     let mut file = options
         .write(true)
@@ -156,6 +159,15 @@ fn write_copy(bytes: &[u8], dir: &Path) -> io::Result<PathBuf> {
         Err(e) => {
             let _ = fs::remove_file(&path);
             Err(e)
+        }
+    }
+}
+
+/// Removes the copies that a process which ended in the middle of loading has left in `dir`, where nobody else loads.
+pub(crate) fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(COPY) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

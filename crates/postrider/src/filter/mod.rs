@@ -42,6 +42,7 @@ mod tests;
 pub use batch::{Batch, Fate};
 pub use error::{FilterError, LoadError, Problem};
 pub use filters::{Filters, InForce, Parts, Say};
+pub(crate) use load::sweep;
 pub use spec::{FilterSpec, OnFailure};
 pub use stats::{FilterStats, FilterStatus, State};
 pub use trial::{About, Report, Trial, Verdict};

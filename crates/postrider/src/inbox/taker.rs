@@ -152,8 +152,8 @@ impl Taker {
         Ok(taker)
     }
 
-    /// Hands up to about `max_bytes` of events to `sink`, each with its text and separator, oldest
-    /// file first; each writer's order is kept. The sink says whether it took the event; `false`
+    /// Hands up to about `max_bytes` of events to `sink`, each with its text and separator and the (file id, position)
+    /// behind it, oldest file first; each writer's order is kept. The sink says whether it took the event; `false`
     /// ends the call and the event comes again. Also seals, rotates and deletes where that is due.
     ///
     /// Costs a few system calls when there is nothing: call it when the [`Watch`](super::Watch)
@@ -164,7 +164,7 @@ impl Taker {
     pub fn take(
         &mut self,
         max_bytes: usize,
-        mut sink: impl FnMut(&Entry, &[u8]) -> bool,
+        mut sink: impl FnMut(&Entry, &[u8], (u64, u64)) -> bool,
     ) -> Result<Taken, InboxError> {
         let mut taken = Taken::default();
         self.look_around(&mut taken)
@@ -408,7 +408,7 @@ impl Source {
         &mut self,
         buffer: &mut [u8],
         budget: &mut usize,
-        sink: &mut impl FnMut(&Entry, &[u8]) -> bool,
+        sink: &mut impl FnMut(&Entry, &[u8], (u64, u64)) -> bool,
         taken: &mut Taken,
     ) -> Result<bool, Problem> {
         Ok(self.read(buffer, budget, sink, taken)?
@@ -420,7 +420,7 @@ impl Source {
         &mut self,
         buffer: &mut [u8],
         budget: &mut usize,
-        sink: &mut impl FnMut(&Entry, &[u8]) -> bool,
+        sink: &mut impl FnMut(&Entry, &[u8], (u64, u64)) -> bool,
         taken: &mut Taken,
     ) -> Result<bool, Problem> {
         while self.at < self.size {
@@ -450,7 +450,8 @@ impl Source {
                         bytes = &bytes[size..];
                     }
                     Found::Record(entry, text, size) => {
-                        if *budget == 0 || !sink(&entry, text) {
+                        let behind = (self.file.header.id, self.at + size as u64);
+                        if *budget == 0 || !sink(&entry, text, behind) {
                             return Ok(false);
                         }
                         *budget = budget.saturating_sub(size);

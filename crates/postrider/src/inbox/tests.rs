@@ -25,7 +25,7 @@ fn append(writer: &mut Writer, text: &str) {
 
 fn texts(taker: &mut Taker) -> Vec<String> {
     let mut texts = Vec::new();
-    let sink = |entry: &Entry, text: &[u8]| {
+    let sink = |entry: &Entry, text: &[u8], _| {
         texts.push(String::from_utf8(text[..entry.len as usize].to_vec()).unwrap());
         true
     };

@@ -119,7 +119,7 @@ fn take_into_log(data: &Path, mut done: impl FnMut(&Taken) -> bool) {
     let mut frame = writer.frame();
     loop {
         let taken = taker
-            .take(8192, |entry, text| frame.push(entry, text))
+            .take(8192, |entry, text, _| frame.push(entry, text))
             .unwrap();
         for &(file, position) in &taken.positions {
             frame.inbox_position(file, position);

@@ -64,7 +64,7 @@ fn append(writer: &mut Writer, text: &str) -> Result<(), InboxError> {
 
 /// Takes everything there is; texts go to `texts`.
 fn take(taker: &mut Taker, texts: &mut Vec<String>) -> Taken {
-    let sink = |entry: &Entry, text: &[u8]| {
+    let sink = |entry: &Entry, text: &[u8], _| {
         assert_eq!(entry.len as usize + SEPARATOR.len(), text.len());
         texts.push(String::from_utf8(text[..entry.len as usize].to_vec()).unwrap());
         true

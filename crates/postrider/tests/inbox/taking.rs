@@ -99,7 +99,7 @@ fn what_the_sink_refuses_comes_again() {
     }
     let mut seen = 0;
     let taken = taker
-        .take(usize::MAX, |_, _| {
+        .take(usize::MAX, |_, _, _| {
             seen += 1;
             seen < 3
         })
@@ -107,7 +107,7 @@ fn what_the_sink_refuses_comes_again() {
     assert_eq!((taken.events, taken.more), (2, true));
     let again = data.taker_from(&taken.positions, TakerConfig::default());
     assert_eq!(texts(&mut { again }), ["2", "3", "4"]);
-    let taken = taker.take(1, |_, _| true).unwrap();
+    let taken = taker.take(1, |_, _, _| true).unwrap();
     assert_eq!((taken.events, taken.more), (1, true));
     assert_eq!(texts(&mut taker), ["3", "4"]);
 }
