@@ -5,16 +5,38 @@ use super::runner::Turnstile;
 use super::spec::FilterSpec;
 use super::stage::Stage;
 use crate::event::Entry;
+use crate::thread;
 use crate::time::Clock;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Threads that end filters which are no longer in the chain.
+pub(super) type Ending = Arc<Mutex<Vec<JoinHandle<()>>>>;
 
 /// Filters in their order. Immutable: a change makes another.
+///
+/// Whoever lets go of a filter last, which may be the writer in the middle of its work, leaves its end to a thread of its own: what
+/// `destroy` does may take its time, or never return.
 #[derive(Default)]
 pub(super) struct Chain {
     /// As the operator gave it, filters that are off included.
     pub(super) specs: Vec<FilterSpec>,
     /// Those in force.
     pub(super) stages: Vec<Arc<Stage>>,
+    pub(super) ending: Ending,
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        let stages = std::mem::take(&mut self.stages);
+        let last: Vec<Stage> = stages.into_iter().filter_map(Arc::into_inner).collect();
+        if last.is_empty() {
+            return;
+        }
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.retain(|thread| !thread.is_finished());
+        ending.extend(thread::spawn("postrider-filter", move || drop(last)));
+    }
 }
 
 impl Chain {

@@ -1,7 +1,7 @@
 //! The chain in force: who may change it, and the writer who runs it.
 
 use super::batch::Batch;
-use super::chain::Chain;
+use super::chain::{Chain, Ending};
 use super::error::{FilterError, LoadError, Problem};
 use super::load::refusal;
 use super::runner::{Runner, join_within};
@@ -15,8 +15,7 @@ use postrider_filter::Severity;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long loading a filter may take, its dry run included.
 const LOADING: Duration = Duration::from_secs(10);
@@ -42,9 +41,12 @@ pub struct Filters {
     /// Some filter is in force: the one load that the writer pays where there is none.
     active: AtomicBool,
     chain: Mutex<Arc<Chain>>,
+    /// No chain comes into force any more. Changed under the chain's lock.
+    closed: AtomicBool,
     runner: Mutex<Option<Runner>>,
-    /// One change at a time; and threads that end filters which are no longer in the chain.
-    ending: Mutex<Vec<JoinHandle<()>>>,
+    /// One change at a time.
+    changing: Mutex<()>,
+    ending: Ending,
 }
 
 impl Filters {
@@ -54,8 +56,10 @@ impl Filters {
             parts,
             active: AtomicBool::new(false),
             chain: Mutex::default(),
+            closed: AtomicBool::new(false),
             runner: Mutex::default(),
-            ending: Mutex::default(),
+            changing: Mutex::default(),
+            ending: Ending::default(),
         }
     }
 
@@ -115,11 +119,11 @@ impl Filters {
     /// Filters whose line is as it was go on as they are, except `reload`, which is loaded anew.
     ///
     /// # Errors
-    /// What is wrong with the first filter that is refused; then the chain is as it was.
+    /// What is wrong with the first filter that is refused; then the chain is as it was. [`FilterError::Stopped`] once it was closed.
     pub fn set(&self, specs: Vec<FilterSpec>, reload: Option<&str>) -> Result<(), FilterError> {
-        let mut ending = lock(&self.ending);
+        let _one_at_a_time = lock(&self.changing);
         spec::check(&specs, &self.parts.schema)?;
-        let before = lock(&self.chain).clone();
+        let before = self.now().0;
         let mut stages = Vec::with_capacity(specs.len());
         for spec in specs.iter().filter(|spec| spec.enabled) {
             let same =
@@ -130,11 +134,17 @@ impl Filters {
             });
         }
         let active = !stages.is_empty();
-        *lock(&self.chain) = Arc::new(Chain { specs, stages });
+        let after = Arc::new(Chain {
+            specs,
+            stages,
+            ending: self.ending.clone(),
+        });
+        let mut chain = lock(&self.chain);
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(FilterError::Stopped);
+        }
+        *chain = after;
         self.active.store(active, Ordering::Release);
-        // Whoever lets go of them last ends those that are gone: never the writer, unless it runs them now.
-        ending.retain(|thread| !thread.is_finished());
-        ending.extend(end(before));
         Ok(())
     }
 
@@ -181,17 +191,24 @@ impl Filters {
         chain.specs.iter().map(status).collect()
     }
 
-    /// Ends every filter, within `timeout`; what has not ended by then is given up.
+    /// Ends every filter, within `timeout` for all of them; what has not ended by then is given up. A change that is under way comes
+    /// to nothing.
     pub fn close(&self, timeout: Duration) {
-        let mut ending = lock(&self.ending);
-        self.active.store(false, Ordering::Release);
-        let chain = std::mem::take(&mut *lock(&self.chain));
+        let deadline = Instant::now() + timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let chain = {
+            let mut chain = lock(&self.chain);
+            self.closed.store(true, Ordering::Relaxed);
+            self.active.store(false, Ordering::Release);
+            std::mem::take(&mut *chain)
+        };
         if let Some(mut runner) = lock(&self.runner).take() {
-            runner.stop(timeout);
+            runner.stop(left());
         }
-        ending.extend(end(chain));
-        for thread in ending.drain(..) {
-            join_within(thread, timeout);
+        drop(chain);
+        let ending = std::mem::take(&mut *lock(&self.ending));
+        for thread in ending {
+            join_within(thread, left());
         }
     }
 }
@@ -207,14 +224,84 @@ impl InForce {
     }
 }
 
-/// Lets go of a chain on a thread of its own: what `destroy` does may take its time.
-fn end(chain: Arc<Chain>) -> Option<JoinHandle<()>> {
-    match chain.stages.is_empty() {
-        true => None,
-        false => thread::spawn("postrider-filter", move || drop(chain)).ok(),
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::types;
+    use crate::filter::load;
+    use crate::time::SystemClock;
+    use postrider_filter::{Error, Event, Filter, Host, NoConfig, abi};
+    use std::ffi::CStr;
+
+    /// While somebody has it, no `Slow` ends.
+    static GATE: Mutex<()> = Mutex::new(());
+    static ENDED: AtomicBool = AtomicBool::new(false);
+
+    struct Slow;
+
+    impl Filter for Slow {
+        const ID: &'static CStr = c"slow";
+        const VERSION: &'static CStr = c"1.0";
+        const SUMMARY: &'static CStr = c"Takes its time to end";
+        type Config = NoConfig;
+
+        fn create(_: &Host, _: NoConfig) -> Result<Self, Error> {
+            Ok(Slow)
+        }
+
+        fn event(&mut self, _: &mut Event<'_>) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _gate = lock(&GATE);
+            ENDED.store(true, Ordering::SeqCst);
+        }
+    }
+
+    extern "C" fn slow() -> *const abi::Entry {
+        postrider_filter::entry::<Slow>()
+    }
+
+    #[test]
+    fn whoever_lets_go_of_a_filter_last_does_not_wait_for_its_end() {
+        let filters = Filters::new(Parts {
+            schema: Arc::new(Schema::new(false)),
+            clock: Arc::new(SystemClock),
+            say: Arc::new(|_, _| {}),
+            dir: PathBuf::new(),
+        });
+        let spec = FilterSpec::new("slow", "/slow.so");
+        // SAFETY: the entry function of a filter that is linked in.
+        let module = unsafe { load::check_entry(slow) }.unwrap();
+        let parts = &filters.parts;
+        let stage = Stage::make(spec.clone(), module, &parts.schema, &parts.say).unwrap();
+        *lock(&filters.chain) = Arc::new(Chain {
+            specs: vec![spec],
+            stages: vec![Arc::new(stage)],
+            ending: filters.ending.clone(),
+        });
+        // As the writer has it, while an operator takes the filter out.
+        let in_force = filters.now();
+        assert!(in_force.selects(&Entry {
+            type_id: types::BOUNCE.0,
+            ..Entry::default()
+        }));
+        filters.set(Vec::new(), None).unwrap();
+        ENDED.store(false, Ordering::SeqCst);
+        let gate = lock(&GATE);
+        drop(in_force);
+        assert!(!ENDED.load(Ordering::SeqCst));
+        drop(gate);
+        filters.close(Duration::from_secs(60));
+        assert!(ENDED.load(Ordering::SeqCst), "close waits for it");
+        let late = filters.set(Vec::new(), None);
+        assert!(matches!(late, Err(FilterError::Stopped)), "{late:?}");
+    }
 }

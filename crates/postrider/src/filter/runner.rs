@@ -4,6 +4,9 @@
 //! taken, it is between two filters, it is with one (then the writer could take a share of it), or it is done. When a call
 //! is not back in time the writer takes that share and marks the worker as given up; should the call ever return, its
 //! thread finds the mark and ends.
+//!
+//! Time counts as far as the writer has watched it go by, in short waits. A process that stood still meanwhile (SIGSTOP, a frozen
+//! container, a debugger) wakes to a clock that has run on, and must not lose a filter to that.
 
 use super::batch::Batch;
 use super::chain::Chain;
@@ -81,6 +84,41 @@ impl Turnstile {
     }
 }
 
+/// How long the writer has watched one thing go on.
+struct Watched {
+    /// What one wait may add, however long it was.
+    longest: Duration,
+    /// When what it watches began, and when it last looked.
+    times: Option<(Instant, Instant)>,
+    seen: Duration,
+}
+
+impl Watched {
+    /// To give something up after `patience`, looking a few times.
+    fn within(patience: Duration) -> Watched {
+        Watched {
+            longest: (patience / 8).max(Duration::from_millis(1)),
+            times: None,
+            seen: Duration::ZERO,
+        }
+    }
+
+    /// Looks at `now` at what began at `since`: for how long it was watched.
+    fn look(&mut self, since: Instant, now: Instant) -> Duration {
+        let last = match self.times {
+            Some((same, last)) if same == since => last,
+            _ => {
+                self.seen = Duration::ZERO;
+                since
+            }
+        };
+        // A wait lasts a little longer than it was to.
+        self.seen += now.saturating_duration_since(last).min(self.longest * 2);
+        self.times = Some((since, now));
+        self.seen
+    }
+}
+
 /// The thread that filters run on.
 pub(super) struct Runner {
     turnstile: Arc<Turnstile>,
@@ -135,20 +173,25 @@ impl Runner {
         from: usize,
     ) -> Result<Batch, (Batch, usize)> {
         let patience = chain.stages.iter().map(|s| s.spec.timeout()).min();
-        let patience = patience.unwrap_or(PICK_UP);
-        let mut desk = self.turnstile.desk();
-        *desk = Desk::Waits(chain.clone(), batch, from, Instant::now());
+        let mut watched = Watched::within(patience.unwrap_or(PICK_UP));
+        *self.turnstile.desk() = Desk::Waits(chain.clone(), batch, from, Instant::now());
         self.turnstile.for_worker.notify_one();
+        let mut desk = self.turnstile.desk();
         loop {
-            let waits = self.turnstile.for_writer.wait_timeout(desk, patience);
-            desk = waits.unwrap_or_else(PoisonError::into_inner).0;
             let late = match &*desk {
                 Desk::Done(_) => true,
-                Desk::Waits(_, _, _, since) => since.elapsed() >= PICK_UP,
-                Desk::With { at, since, .. } => since.elapsed() >= chain.stages[*at].spec.timeout(),
+                Desk::Waits(_, _, _, since) => watched.look(*since, Instant::now()) >= PICK_UP,
+                Desk::With { at, since, .. } => {
+                    watched.look(*since, Instant::now()) >= chain.stages[*at].spec.timeout()
+                }
                 Desk::Idle | Desk::Between | Desk::Over => false,
             };
             if !late {
+                let wait = self
+                    .turnstile
+                    .for_writer
+                    .wait_timeout(desk, watched.longest);
+                desk = wait.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
             return match std::mem::replace(&mut *desk, Desk::Idle) {
@@ -225,9 +268,32 @@ fn work(turnstile: &Turnstile, clock: &dyn Clock) {
             return;
         }
         *desk = Desk::Done(batch);
-        turnstile.for_writer.notify_one();
         drop(desk);
+        turnstile.for_writer.notify_one();
         // Perhaps the last share of it: then this ends its filters.
         drop(chain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_nobody_watched_does_not_count() {
+        let second = Duration::from_secs(1);
+        let mut watched = Watched::within(8 * second);
+        let start = Instant::now();
+        assert_eq!(watched.look(start, start), Duration::ZERO);
+        assert_eq!(watched.look(start, start + second), second);
+        // The process was stopped for an hour.
+        let mut now = start + 3600 * second;
+        assert_eq!(watched.look(start, now), 3 * second);
+        for n in 4..9 {
+            now += second;
+            assert_eq!(watched.look(start, now), n * second);
+        }
+        // The next call is another matter.
+        assert_eq!(watched.look(now, now + second), second);
     }
 }
