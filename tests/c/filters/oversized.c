@@ -1,5 +1,5 @@
-/* Sets a text that is larger than an event may be, one that is not UTF-8, and a tag that is too long; and does not look
-   at the answers. */
+/* Sets a text that is larger than an event may be, one that is not UTF-8, and a tag that is too long, or as long as a
+   negative number; and does not look at the answers. */
 #define PROCESS oversized
 #include "good.h"
 static char large[200 * 1024];
@@ -19,6 +19,14 @@ static postrider_filter_status oversized(void *filter, postrider_filter_batch *b
             value.as.text = NULL;
         if (postrider_filter_is(&found, "tag"))
             batch->tag(batch, i, large, 65);
+        else if (postrider_filter_is(&found, "negative tag"))
+            batch->tag(batch, i, large, (size_t)-1);
+        else if (postrider_filter_is(&found, "negative drop"))
+            batch->drop(batch, i, large, (size_t)-1);
+        else if (postrider_filter_is(&found, "negative fail"))
+            batch->fail(batch, i, large, (size_t)-1);
+        else if (postrider_filter_is(&found, "negative emit"))
+            batch->emit(batch, batch->events[i].type, large, (size_t)-1);
         else if (postrider_filter_is(&found, "no value"))
             batch->set(batch, i, good->provoke, NULL);
         else

@@ -77,6 +77,26 @@ fn strange_verdicts_and_refused_changes_are_failures() {
         ("oversized", "tag", "a change was refused with status -15"),
         (
             "oversized",
+            "negative tag",
+            "a change was refused with status -15",
+        ),
+        (
+            "oversized",
+            "negative drop",
+            "a change was refused with status -15",
+        ),
+        (
+            "oversized",
+            "negative fail",
+            "a change was refused with status -15",
+        ),
+        (
+            "oversized",
+            "negative emit",
+            "the host refused it with status -15",
+        ),
+        (
+            "oversized",
             "no value",
             "a change was refused with status -12",
         ),
@@ -92,6 +112,28 @@ fn strange_verdicts_and_refused_changes_are_failures() {
         assert_eq!(last.as_deref(), Some(why), "{module} {value}");
         assert_goes_on(&host, &module.replace('_', "-"));
     }
+}
+
+/// Every other call fails, so it never trips; the operator's log must not fill with it.
+#[test]
+fn what_is_said_of_failures_has_a_limit() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let host = Host::with(vec![modules.spec("bad_verdict")]);
+    for _ in 0..400 {
+        host.one(&provoke("1"));
+        host.one(&event("x_any", "1"));
+    }
+    let status = host.status("bad-verdict");
+    assert_eq!(status.stats.failed_calls, 400);
+    assert_eq!(status.state, State::Running);
+    // Should a minute end meanwhile, a hundred more may be said.
+    assert!(
+        (100..400).contains(&host.said().len()),
+        "{}",
+        host.said().len()
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub enum Fate {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     made: bool,
-    at: u32,
+    at: usize,
     len: u32,
 }
 
@@ -53,7 +53,7 @@ impl Batch {
     pub fn push(&mut self, entry: &Entry, text: &[u8], trusted: bool) {
         let place = Place {
             made: false,
-            at: self.came.len() as u32,
+            at: self.came.len(),
             len: text.len() as u32,
         };
         self.came.extend_from_slice(text);
@@ -128,7 +128,7 @@ impl Batch {
 
     fn slice(&self, place: Place) -> &[u8] {
         let bytes = if place.made { &self.made } else { &self.came };
-        &bytes[place.at as usize..][..place.len as usize]
+        &bytes[place.at..][..place.len as usize]
     }
 
     /// Gives event `i` another text, which `write` appends to what it is given, and another entry.
@@ -148,16 +148,16 @@ impl Batch {
                 made: false,
                 at,
                 len,
-            } => write(&came[at as usize..][..len as usize], made),
+            } => write(&came[at..][..len as usize], made),
             Place { at, len, .. } => {
-                let before = made[at as usize..][..len as usize].to_vec();
+                let before = made[at..][..len as usize].to_vec();
                 write(&before, made);
             }
         }
         let text = &made[at..];
         item.place = Place {
             made: true,
-            at: at as u32,
+            at,
             len: text.len() as u32,
         };
         item.entry.len = text.len() as u32;
@@ -170,7 +170,7 @@ impl Batch {
     pub(super) fn add(&mut self, entry: Entry, text: &[u8]) {
         let place = Place {
             made: true,
-            at: self.made.len() as u32,
+            at: self.made.len(),
             len: text.len() as u32,
         };
         self.made.extend_from_slice(text);

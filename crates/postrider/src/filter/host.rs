@@ -177,6 +177,8 @@ const VERSION: &CStr =
 
 /// The instance's table, and what a foreign pointer and length say.
 ///
+/// At most the first [`MAX_LINE`] bytes of the text, which is more than any name has.
+///
 /// # Safety
 /// `host` is NULL or what [`HostSide::as_raw`] gave; `length` bytes are good at `text`, unless it is NULL.
 unsafe fn given<'a>(
@@ -190,7 +192,7 @@ unsafe fn given<'a>(
         (_, 0) => &[],
         (true, _) => return None,
         // SAFETY: as the caller says.
-        (false, _) => unsafe { std::slice::from_raw_parts(text.cast(), length) },
+        (false, _) => unsafe { std::slice::from_raw_parts(text.cast(), length.min(MAX_LINE)) },
     };
     Some((side, text))
 }

@@ -271,11 +271,14 @@ impl Sheet {
     }
 
     pub(super) fn emit(&mut self, ty: u32, object: &[u8]) -> Result<(), Status> {
-        let added = self.try_emit(ty, object);
-        if let Err(status) = added {
-            self.refused_emit.get_or_insert(status);
-        }
-        added
+        self.try_emit(ty, object)
+            .map_err(|status| self.refuse_emit(status))
+    }
+
+    /// Fails the batch, because an event could not be added.
+    pub(super) fn refuse_emit(&mut self, status: Status) -> Status {
+        self.refused_emit.get_or_insert(status);
+        status
     }
 
     fn try_emit(&mut self, ty: u32, object: &[u8]) -> Result<(), Status> {
@@ -401,10 +404,6 @@ fn is(member: &Member, text: &[u8], key: &Key) -> bool {
     }
 }
 
-fn find_named<'m>(members: &'m [Member], text: &[u8], key: &Key) -> Option<&'m Member> {
-    members.iter().find(|member| is(member, text, key))
-}
-
 /// The last change of each field, in the order in which fields were first changed.
 fn last_changes(edits: &[Edit]) -> impl Iterator<Item = &Edit> {
     let first = |i: usize| edits[..i].iter().all(|e| e.field != edits[i].field);
@@ -418,7 +417,7 @@ fn last_changes(edits: &[Edit]) -> impl Iterator<Item = &Edit> {
 fn fits(text: &[u8], members: &[Member], edits: &[Edit]) -> bool {
     let (mut bytes, mut fields) = (text.len(), members.len());
     for edit in last_changes(edits) {
-        if let Some(before) = find_named(members, text, &edit.key) {
+        for before in members[1..].iter().filter(|m| is(m, text, &edit.key)) {
             bytes -= before.whole(text).len();
             fields -= 1;
         }
@@ -430,7 +429,8 @@ fn fits(text: &[u8], members: &[Member], edits: &[Edit]) -> bool {
     bytes <= MAX_TEXT && fields <= members::MOST
 }
 
-/// Writes the event with its changes: in place where the field was there, else at the end.
+/// Writes the event with its changes: in place where the field was there, else at the end. What another process put into
+/// the inbox may name a field more than once: a change stands in the first place and takes the others away.
 fn render(text: &[u8], members: &[Member], edits: &[Edit], out: &mut Vec<u8>) {
     let Some((head, tail)) = members::envelope(text, members) else {
         out.extend_from_slice(text);
@@ -443,16 +443,16 @@ fn render(text: &[u8], members: &[Member], edits: &[Edit], out: &mut Vec<u8>) {
             out.extend_from_slice(member);
         }
     };
+    let mut done = vec![false; changes.len()];
     for member in &members[1..] {
-        match changes.iter().find(|edit| is(member, text, &edit.key)) {
-            Some(edit) => put(out, edit),
+        match changes.iter().position(|edit| is(member, text, &edit.key)) {
+            Some(i) if !std::mem::replace(&mut done[i], true) => put(out, changes[i]),
+            Some(_) => {}
             None => out.extend_from_slice(member.whole(text)),
         }
     }
-    for edit in changes {
-        if find_named(members, text, &edit.key).is_none() {
-            put(out, edit);
-        }
+    for (edit, _) in changes.iter().zip(&done).filter(|(_, done)| !**done) {
+        put(out, edit);
     }
     out.extend_from_slice(tail);
 }
@@ -517,5 +517,46 @@ fn status_of(error: &EventError) -> Status {
         UnknownType { .. } | UnknownTypeId { .. } => abi::E_TYPE,
         UnknownField { .. } | UnknownFieldId { .. } | FieldName { .. } => abi::E_FIELD,
         _ => abi::E_VALUE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Schema;
+
+    /// As only another process could have written it: the encoder takes a field once.
+    #[test]
+    fn a_field_that_is_there_twice_is_changed_as_one_and_within_the_limits() {
+        let before =
+            r#"{"msys":{"message_event":{"type":"delivery","x_a":1,"x_b":2,"x_a":3,"x_a":4}}}"#;
+        let host = HostSide::new("test", Arc::new(Schema::new(false)), Arc::new(|_, _| {}));
+        let host = Arc::new(host);
+        let field = host.number("x_a");
+        let after = |value: Option<Value<'_>>| {
+            let mut batch = Batch::default();
+            let entry = Entry {
+                type_id: crate::event::types::DELIVERY.0,
+                ..Entry::default()
+            };
+            batch.push(&entry, before.as_bytes(), false);
+            let mut sheet = Sheet::new(host.clone());
+            sheet.begin(&batch, &[0], 0);
+            match value {
+                Some(value) => sheet.set(0, field, value).unwrap(),
+                None => sheet.remove(0, field).unwrap(),
+            }
+            assert_eq!(sheet.apply(&mut batch, &[0]).changed, 1);
+            String::from_utf8(batch.text(0).to_vec()).unwrap()
+        };
+        let with = |member: &str| {
+            format!(r#"{{"msys":{{"message_event":{{"type":"delivery"{member},"x_b":2}}}}}}"#)
+        };
+        assert_eq!(after(None), with(""));
+        assert_eq!(after(Some(Value::Int(7))), with(r#","x_a":7"#));
+        // Three times that would be more than an event may have.
+        let large = "h".repeat(MAX_TEXT / 2);
+        let once = with(&format!(r#","x_a":"{large}""#));
+        assert_eq!(after(Some(Value::Str(&large))), once);
     }
 }

@@ -198,7 +198,9 @@ impl Stage {
             c.failed_calls += 1;
             c.last_failure = Some(why.to_owned());
         });
-        self.instance.host.say(Severity::Error, why);
+        self.instance
+            .host
+            .say_limited(Severity::Error, why.as_bytes());
         if tripped {
             self.instance
                 .host

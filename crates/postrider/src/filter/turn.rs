@@ -7,7 +7,7 @@
 use super::batch::Batch;
 use super::host::HostSide;
 use super::sheet::{Outcome, Sheet};
-use crate::event::Value;
+use crate::event::{MAX_TEXT, Value};
 use crate::time::UnixMillis;
 use postrider_filter::abi::{self, Status};
 use std::cell::UnsafeCell;
@@ -139,14 +139,16 @@ unsafe fn in_turn(
     }
 }
 
-/// What a foreign pointer and length say.
+/// What a foreign pointer and length say. No text of that length is taken, so it is not looked at: a length that came
+/// out of a subtraction in the wrong order would lead past all memory.
 ///
 /// # Safety
-/// `length` bytes are good at `text`, unless it is NULL.
+/// `length` bytes are good at `text`, unless it is NULL or there are more than [`MAX_TEXT`].
 unsafe fn given<'a>(text: *const c_char, length: usize) -> Result<&'a [u8], Status> {
     match (text.is_null(), length) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(abi::E_ARGUMENT),
+        (false, length) if length > MAX_TEXT => Err(abi::E_LIMIT),
         // SAFETY: as the caller says.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(text.cast(), length) }),
     }
@@ -287,8 +289,10 @@ unsafe extern "C" fn emit(
 ) -> Status {
     let add = |sheet: &mut Sheet| {
         // SAFETY: the filter's text.
-        let object = unsafe { given(json, length) }.unwrap_or_default();
-        sheet.emit(ty, object).map(|()| abi::OK)
+        match unsafe { given(json, length) } {
+            Ok(object) => sheet.emit(ty, object).map(|()| abi::OK),
+            Err(status) => Err(sheet.refuse_emit(status)),
+        }
     };
     // SAFETY: the contract of the header.
     unsafe { in_turn(batch, add) }
