@@ -36,8 +36,10 @@ pub(super) struct Hook {
     /// What it asks for from each offset on. All but the last serve a backlog that lags.
     pub(super) selections: VecDeque<(u64, Arc<Selection>)>,
     pub(super) mode: Mode,
-    /// What is to be said of the mode: the answer that disabled it, what makes it unfit.
+    /// The answer that disabled it.
     pub(super) why: Option<String>,
+    /// Why it can't be delivered to as it is, whatever its mode; forgotten with the process.
+    pub(super) unfit: Option<String>,
     /// Events written before this are as if written then: what was held does not age.
     pub(super) age_from_ms: UnixMillis,
     pub(super) backlog: Backlog,
@@ -86,8 +88,6 @@ pub(super) enum Mode {
     Paused,
     /// Held because of an answer.
     Disabled,
-    /// Held because it can't be delivered to as it is; forgotten with the process.
-    Unfit,
     /// No new batches; those that are open go out.
     Deleted,
 }
@@ -144,6 +144,7 @@ impl Hook {
             selections: VecDeque::new(),
             mode: Mode::Open,
             why: None,
+            unfit: None,
             age_from_ms: 0,
             backlog: Backlog::new(from),
             open: BTreeSet::new(),
@@ -320,20 +321,23 @@ impl Hook {
 
     /// How it fares, and what more there is to say of it.
     pub(super) fn condition(&self) -> (Condition, Option<&str>) {
-        let why = self.why.as_deref();
-        match (self.mode, &self.down) {
-            (Mode::Deleted, _) => (Condition::Deleted, None),
-            (Mode::Paused, _) => (Condition::Paused, None),
-            (Mode::Disabled, _) => (Condition::Disabled, why),
-            (Mode::Unfit, _) => (Condition::Unfit, why),
-            (Mode::Open, Some(down)) => (Condition::Down, Some(&down.why)),
-            (Mode::Open, None) => (Condition::Up, None),
+        match (self.mode, &self.unfit, &self.down) {
+            (Mode::Deleted, ..) => (Condition::Deleted, None),
+            (Mode::Paused, ..) => (Condition::Paused, None),
+            (Mode::Disabled, ..) => (Condition::Disabled, self.why.as_deref()),
+            (Mode::Open, Some(why), _) => (Condition::Unfit, Some(why)),
+            (Mode::Open, None, Some(down)) => (Condition::Down, Some(&down.why)),
+            (Mode::Open, None, None) => (Condition::Up, None),
         }
     }
 
-    /// Whether batches go out, as far as the operator and 410 are concerned.
+    /// Whether batches go out, as far as the operator and 410 are concerned, and there is where to.
     pub(super) fn is_sending(&self) -> bool {
-        matches!(self.mode, Mode::Open | Mode::Deleted)
+        match self.mode {
+            Mode::Open => self.unfit.is_none(),
+            Mode::Deleted => true,
+            Mode::Paused | Mode::Disabled => false,
+        }
     }
 
     /// Whether its last attempt was a success.

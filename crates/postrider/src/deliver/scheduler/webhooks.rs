@@ -35,7 +35,12 @@ impl Scheduler {
         if hook.revision != revision {
             hook.revision = revision;
             let change = Change::Revised(revision);
-            let held = !matches!(hook.mode, Mode::Open | Mode::Paused);
+            let was_unfit = hook.unfit.take().is_some();
+            let held = match hook.mode {
+                Mode::Open => was_unfit,
+                Mode::Paused => false,
+                Mode::Disabled | Mode::Deleted => true,
+            };
             self.record(Record::Webhook {
                 webhook: id,
                 change,
@@ -281,7 +286,7 @@ impl Scheduler {
     }
 
     /// Lets a webhook's batches go out again, paused or disabled; the age of what waited begins anew.
-    /// One that is unfit stays so: it must be changed. `false` when there is no such webhook.
+    /// One that is unfit stays so, also if it was paused: it must be changed. `false` when there is no such webhook.
     pub(crate) fn resume(&mut self, id: Uuid, now: Now) -> bool {
         let Some(&slot) = self.slots.get(&id) else {
             return false;
@@ -289,7 +294,7 @@ impl Scheduler {
         match self.hooks[slot as usize].as_ref().map(|hook| hook.mode) {
             None | Some(Mode::Deleted) => return false,
             Some(Mode::Paused | Mode::Disabled) => self.go_on(slot, now),
-            Some(Mode::Open | Mode::Unfit) => {}
+            Some(Mode::Open) => {}
         }
         true
     }
@@ -344,19 +349,16 @@ impl Scheduler {
         let Some(hook) = self.hook_of(id) else {
             return false;
         };
-        let news = hook.why.as_ref() != Some(&why);
-        if let Mode::Open | Mode::Unfit = hook.mode {
-            hook.mode = Mode::Unfit;
-            hook.why = Some(why);
-        }
-        news
+        let before = hook.unfit.replace(why);
+        before != hook.unfit
     }
 
     /// Lets the batches of a webhook go out that was unfit and is not any more.
     pub(crate) fn set_fit(&mut self, id: Uuid, now: Now) {
         if let Some(&slot) = self.slots.get(&id)
-            && let Some(hook) = &self.hooks[slot as usize]
-            && hook.mode == Mode::Unfit
+            && let Some(hook) = self.hooks[slot as usize].as_mut()
+            && hook.unfit.take().is_some()
+            && hook.mode == Mode::Open
         {
             self.go_on(slot, now);
         }

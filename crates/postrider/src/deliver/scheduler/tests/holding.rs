@@ -120,3 +120,42 @@ fn a_webhook_that_is_unfit_is_resumed_by_a_change_alone_and_is_no_secret() {
     world.put(1, 2, pace(), wants(&[1]));
     assert_eq!(world.flying.len(), 1);
 }
+
+#[test]
+fn a_webhook_that_is_unfit_stays_so_when_it_is_paused_and_resumed() {
+    for first in ["pause", "unfit"] {
+        let mut world = World::one(pace());
+        let unfit = |world: &mut World| world.scheduler.set_unfit(hook(1), "no endpoint".into());
+        if first == "unfit" {
+            assert!(unfit(&mut world));
+        }
+        world.scheduler.pause(hook(1), world.now);
+        if first == "pause" {
+            assert!(unfit(&mut world));
+        }
+        assert!(!unfit(&mut world), "no news");
+        world.push(&[1; 10]);
+        assert_eq!(condition(&world), (Condition::Paused, None));
+        world.scheduler.resume(hook(1), world.now);
+        world.turn();
+        assert!(world.flying.is_empty());
+        assert_eq!(
+            condition(&world),
+            (Condition::Unfit, Some("no endpoint".into()))
+        );
+        world.scheduler.set_fit(hook(1), world.now);
+        world.turn();
+        assert_eq!(world.flying.len(), 1);
+    }
+}
+
+#[test]
+fn a_paused_webhook_that_becomes_fit_stays_paused() {
+    let mut world = World::one(pace());
+    world.scheduler.pause(hook(1), world.now);
+    world.scheduler.set_unfit(hook(1), "no endpoint".into());
+    world.scheduler.set_fit(hook(1), world.now);
+    world.push(&[1; 10]);
+    assert!(world.flying.is_empty());
+    assert_eq!(condition(&world), (Condition::Paused, None));
+}
