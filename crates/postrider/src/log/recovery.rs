@@ -270,7 +270,8 @@ impl Recovering<'_> {
         let span = (SEGMENT_HEADER as u64, len);
         let mut walk = Walk::new(file, path, generation, base, span, SLAB_BYTES);
         let (mut generation, mut expected) = (generation, span.0);
-        let mut behind = false;
+        // Of the last frame, where its table does not check out: whether its write stopped before its end.
+        let mut headless: Option<bool> = None;
         // A frame is counted once a header stands behind it, or nothing: only the last can be torn.
         let mut previous: Option<(u64, Arc<Frame>)> = None;
         while let Some((at, header, frame)) = walk.next_frame(&self.pool)? {
@@ -282,22 +283,24 @@ impl Recovering<'_> {
             if let Some((at, frame)) = previous.take() {
                 self.count(&mut extent, at, &frame);
             }
+            self.report.damaged_frames += u64::from(headless.take().is_some());
             self.name_offset(header.end_offset());
             if at != expected {
                 self.report.holes += 1;
                 self.lost.push(extent.end_offset);
             }
             expected = at + header.frame_len() as u64;
-            behind = frame.is_none();
             match frame {
                 Some(frame) => previous = Some((at, frame)),
                 None => {
-                    self.report.damaged_frames += 1;
+                    headless = Some(walk.unwritten);
                     self.lost.push(header.base_offset);
                 }
             }
         }
-        let mut litter = walk.litter || behind;
+        let mut litter = walk.litter || headless.is_some();
+        let torn = last && headless == Some(true);
+        self.report.damaged_frames += u64::from(headless.is_some() && !torn);
         if let Some((at, frame)) = previous {
             let torn = last && frame.is_torn();
             litter |= torn;

@@ -8,6 +8,7 @@ use super::error::LogError;
 use super::format::{FRAME_HEADER, FRAME_MAGIC, FrameHeader, NotAHeader, VERSION};
 use super::frame::Frame;
 use super::slab::{Pool, SLAB_BYTES};
+use crate::event::SEPARATOR;
 use crate::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(super) struct Walk<'a> {
     ahead: usize,
     /// Whether anything but zeros was passed over since the last frame.
     pub(super) litter: bool,
+    /// Whether the last whole frame ends with the zeros that were there before it was written.
+    pub(super) unwritten: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -53,6 +56,7 @@ impl<'a> Walk<'a> {
             window_at: 0,
             ahead,
             litter: false,
+            unwritten: false,
         }
     }
 
@@ -78,12 +82,16 @@ impl<'a> Walk<'a> {
             return Ok(None);
         };
         let len = header.frame_len();
-        let frame = self.bytes(at, len)?.and_then(|bytes| {
-            let mut slab = pool.slab();
-            slab.room()[..len].copy_from_slice(bytes);
-            Frame::check(header, slab.freeze(len))
-        });
-        Ok(Some((at, header, frame)))
+        self.unwritten = false;
+        let Some(bytes) = self.bytes(at, len)? else {
+            return Ok(Some((at, header, None)));
+        };
+        let text_end = header.head_len() + header.payload_len as usize;
+        let unwritten = bytes[..text_end].ends_with(&[0; SEPARATOR.len()]);
+        let mut slab = pool.slab();
+        slab.room()[..len].copy_from_slice(bytes);
+        self.unwritten = unwritten;
+        Ok(Some((at, header, Frame::check(header, slab.freeze(len)))))
     }
 
     /// The header at `at`, if one checks out there.

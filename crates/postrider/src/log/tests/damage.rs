@@ -67,6 +67,7 @@ fn a_tail_torn_inside_its_header_or_table_is_cut() {
         rig.edit(&segment, |b| b[last.start + keep..].fill(0));
         let opened = rig.open();
         assert_eq!(opened.2.cut_at, Some((0, last.start as u64)));
+        assert!(!opened.2.is_damaged(), "a killed process explains it");
         let named = if keep < FRAME_HEADER { 20 } else { 30 };
         assert_eq!(opened.2.next_offset, named);
         goes_on(&rig, opened, &expected(0..20));
@@ -163,6 +164,17 @@ fn a_damaged_table_costs_its_frame() {
     let mut left = expected(0..10);
     left.extend(expected(20..30));
     goes_on(&rig, opened, &left);
+}
+
+#[test]
+fn a_damaged_table_of_the_last_frame_is_no_torn_tail() {
+    let rig = written(3);
+    let segment = rig.segment();
+    let frame = frames(&segment)[2].clone();
+    rig.edit(&segment, |b| b[frame.start + FRAME_HEADER + 30] ^= 0x80);
+    let opened = rig.open();
+    assert_eq!(opened.2.damaged_frames, 1);
+    goes_on(&rig, opened, &expected(0..20));
 }
 
 #[test]
