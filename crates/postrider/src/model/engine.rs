@@ -27,6 +27,9 @@ pub(super) struct Engine {
     state: State,
     /// How far the inbox is taken.
     position: usize,
+    /// What an append failed to write, and the inbox's position behind it: tried again before anything else, as the
+    /// real writer does. A power cut may bring back what the failure left, at the same offsets.
+    unwritten: Option<(FrameBuilder, Vec<String>, usize)>,
     /// Batches that went out and have no outcome.
     in_air: Vec<Uuid>,
     /// Delivered by records that are not committed yet.
@@ -80,6 +83,7 @@ impl Engine {
             synced_needs: (0, Vec::new()),
             state,
             position,
+            unwritten: None,
             in_air: Vec::new(),
             delivered: Vec::new(),
             full: false,
@@ -99,6 +103,9 @@ impl Engine {
         events: u64,
         bytes: usize,
     ) -> Result<(), TestCaseError> {
+        if !self.write(facts)? {
+            return Ok(());
+        }
         let mut frame = self.writer.frame();
         let mut texts = Vec::new();
         for _ in 0..events {
@@ -108,7 +115,8 @@ impl Engine {
             }
             texts.push(text);
         }
-        self.append(facts, frame, texts).map(drop)
+        self.unwritten = Some((frame, texts, self.position));
+        self.write(facts).map(drop)
     }
 
     /// Takes what the inbox has, and so many events that are put in now.
@@ -122,6 +130,9 @@ impl Engine {
             let (_, text) = facts.text(bytes);
             facts.inbox.push(text);
         }
+        if !self.write(facts)? {
+            return Ok(());
+        }
         let mut frame = self.writer.frame();
         let mut texts = Vec::new();
         for text in facts.inbox[self.position..].iter().cloned() {
@@ -134,18 +145,15 @@ impl Engine {
         let position = self.position + texts.len();
         frame.inbox_position(INBOX_FILE, position as u64);
         facts.taking(self.log.next_offset(), &texts);
-        if self.append(facts, frame, texts)? {
-            self.position = position;
-        }
-        Ok(())
+        self.unwritten = Some((frame, texts, position));
+        self.write(facts).map(drop)
     }
 
-    fn append(
-        &mut self,
-        facts: &mut Facts,
-        mut frame: FrameBuilder,
-        texts: Vec<String>,
-    ) -> Result<bool, TestCaseError> {
+    /// Appends what is to be appended; answers whether nothing is left of it.
+    fn write(&mut self, facts: &mut Facts) -> Result<bool, TestCaseError> {
+        let Some((mut frame, texts, position)) = self.unwritten.take() else {
+            return Ok(true);
+        };
         let next = self.log.next_offset();
         for (offset, text) in (next..).zip(&texts) {
             facts.trying(offset, text);
@@ -155,10 +163,12 @@ impl Engine {
                 prop_assert_eq!(appended.base_offset, next);
                 prop_assert!(next >= self.state.next_offset(), "the journal remembers it");
                 facts.wrote(next, texts)?;
+                self.position = position;
                 Ok(true)
             }
             Err(_) => {
                 prop_assert_eq!(self.log.next_offset(), next);
+                self.unwritten = Some((frame, texts, position));
                 Ok(false)
             }
         }
