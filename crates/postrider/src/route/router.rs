@@ -96,6 +96,12 @@ impl Router {
         &self.wanted
     }
 
+    /// About how many webhooks an event is compared with at most.
+    pub(crate) fn most_takers(&self) -> usize {
+        let wide = self.wide.iter().map(Vec::len).max().unwrap_or(0);
+        wide + self.narrow.values().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Routes neighbouring events that begin where the empty run `at` says: calls `take` with each
     /// slot and run, per slot in the order of offsets.
     pub fn route<E>(&mut self, at: Run, entries: E, mut take: impl FnMut(u32, Run))

@@ -28,7 +28,7 @@ mod token;
 mod webhooks;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,8 +99,9 @@ pub(crate) struct Scheduler {
     router: Option<Router>,
     /// Every event below was routed.
     routed: u64,
-    /// Offsets above `routed` where webhooks begin or ask for something else: frames are cut there.
-    begins: BTreeSet<u64>,
+    /// Offsets above `routed` where webhooks begin or ask for something else: frames are cut there. Whether what is
+    /// asked for is another from there on.
+    begins: BTreeMap<u64, bool>,
     budget: Budget,
     lagging: BTreeSet<u32>,
     /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'.
@@ -151,7 +152,7 @@ impl Scheduler {
             next_exchange: 1,
             router: None,
             routed,
-            begins: BTreeSet::new(),
+            begins: BTreeMap::new(),
             budget,
             lagging: BTreeSet::new(),
             touched: Default::default(),
@@ -190,11 +191,8 @@ impl Scheduler {
         let end = base + u64::from(count);
         let mut first = self.routed.max(base);
         while first < end {
-            while self.begins.first().is_some_and(|at| *at <= first) {
-                self.begins.pop_first();
-                self.router = None;
-            }
-            let until = self.begins.first().map_or(end, |at| end.min(*at));
+            self.begun(first);
+            let until = self.begins.keys().next().map_or(end, |at| end.min(*at));
             let entries = ((first - base) as u32..(until - base) as u32).map(&entry);
             self.route_stretch(Run::empty(first, now, written_ms), entries);
             first = until;
@@ -210,14 +208,10 @@ impl Scheduler {
         offsets: Range<u64>,
         counts: impl ExactSizeIterator<Item = (&'a (u16, u32), &'a Count)>,
     ) -> bool {
-        while self.begins.first().is_some_and(|at| *at <= offsets.start) {
-            self.begins.pop_first();
-            self.router = None;
-        }
-        let between = self.begins.first().is_some_and(|at| *at < offsets.end);
-        // With that many kinds of events for that many webhooks, the events are less work.
-        let work = counts.len() as u64 * self.hooks.len() as u64;
-        if between || self.routed > offsets.start || work > offsets.end - offsets.start {
+        self.begun(offsets.start);
+        let next = self.begins.keys().next();
+        let between = next.is_some_and(|at| *at < offsets.end);
+        if between || self.routed > offsets.start {
             return false;
         }
         let Scheduler {
@@ -228,6 +222,11 @@ impl Scheduler {
             ..
         } = self;
         let router = router_at(router, hooks, offsets.start);
+        // With that many kinds of events for that many webhooks, the events are less work.
+        let work = counts.len() as u64 * router.most_takers() as u64;
+        if work > offsets.end - offsets.start {
+            return false;
+        }
         for (&(type_id, subaccount), count) in counts {
             let kind = Entry {
                 type_id,
@@ -251,6 +250,15 @@ impl Scheduler {
         }
         self.routed = self.routed.max(offsets.end);
         true
+    }
+
+    /// What began up to `at` is in force.
+    fn begun(&mut self, at: u64) {
+        while let Some(first) = self.begins.first_entry().filter(|first| *first.key() <= at) {
+            if first.remove() {
+                self.router = None;
+            }
+        }
     }
 
     fn route_stretch(&mut self, at: Run, entries: impl Iterator<Item = Entry> + Clone) {

@@ -145,12 +145,14 @@ impl Scheduler {
         for hook in self.hooks.iter_mut().flatten() {
             let from = hook.backlog.from().max(first).min(next);
             hook.backlog = Backlog::new(from);
-            self.begins.insert(from);
-            let changes = hook.selections.iter().map(|(at, _)| *at);
-            self.begins.extend(changes.filter(|at| *at > from));
+            self.begins.entry(from).or_insert(false);
         }
-        if let Some(&lowest) = self.begins.first() {
+        if let Some((&lowest, _)) = self.begins.first_key_value() {
             self.routed = lowest;
+            let hooks = self.hooks.iter().flatten();
+            let changes = hooks.flat_map(|hook| hook.selections.iter().map(|(at, _)| *at));
+            self.begins
+                .extend(changes.filter(|at| *at > lowest).map(|at| (at, true)));
         }
         let open: Vec<OpenBatch> = self.state.batches().cloned().collect();
         for batch in open {
