@@ -5,13 +5,16 @@
 
 use crate::route::{Run, Runs};
 
-/// What every webhook may keep, however little is left of the common budget.
+/// What every webhook may keep, however little is left of the common budget, which does not count them.
 const RUNS_AT_LEAST: usize = 16;
 
 /// What one webhook may keep, however much is left.
 const RUNS_AT_MOST: usize = 16 * 1024;
 
-/// Runs in memory over all webhooks.
+/// A webhook with this many runs is behind: it has batches waiting that take long to put together.
+const RUNS_OF_ONE_BEHIND: usize = 64;
+
+/// Runs in memory over all webhooks, beyond those that each has in any case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     pub(crate) used: usize,
@@ -67,9 +70,19 @@ impl Backlog {
         self.lag.map(|lag| lag.from)
     }
 
-    /// Whether runs should be read back now.
-    pub(crate) fn hungry(&self) -> bool {
-        self.lag.is_some() && self.runs.len() < RUNS_AT_LEAST / 2
+    /// Events of the runs in memory.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.events - self.lag.map_or(0, |lag| lag.events).min(self.events)
+    }
+
+    /// Whether it is behind: it lags, or has many runs.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.lag.is_some() || self.runs.len() >= RUNS_OF_ONE_BEHIND
+    }
+
+    /// Where it lags from, if runs should be read back now.
+    pub(crate) fn hungry(&self) -> Option<u64> {
+        self.lag().filter(|_| self.runs.len() < RUNS_AT_LEAST / 2)
     }
 
     /// Where it began, or was last cut off.
@@ -155,20 +168,25 @@ impl Backlog {
     }
 
     fn keep(&mut self, run: Run, budget: &mut Budget) -> bool {
-        let len = self.runs.len();
+        let (len, counted) = (self.runs.len(), self.counted());
         if len >= RUNS_AT_MOST || (len >= RUNS_AT_LEAST && budget.used >= budget.max) {
             return false;
         }
         self.runs.push(run);
-        budget.used += self.runs.len() - len;
+        budget.used += self.counted() - counted;
         true
+    }
+
+    /// Runs that the common budget counts.
+    fn counted(&self) -> usize {
+        self.runs.len().saturating_sub(RUNS_AT_LEAST)
     }
 
     /// Takes `count` events of `bytes` bytes off the front run.
     pub(crate) fn take_front(&mut self, count: u32, bytes: u32, budget: &mut Budget) {
-        let len = self.runs.len();
+        let counted = self.counted();
         let taken = self.runs.take_front(count, bytes);
-        budget.used -= len - self.runs.len();
+        budget.used -= counted - self.counted();
         self.events -= u64::from(count);
         self.bytes = self.bytes.saturating_sub(u64::from(taken));
         if self.events == 0 {
@@ -179,7 +197,7 @@ impl Backlog {
     /// Forgets everything below `at`, which nothing in memory straddles, and answers how many
     /// events that was.
     pub(crate) fn drop_all(&mut self, at: u64, budget: &mut Budget) -> u64 {
-        budget.used -= self.runs.len();
+        budget.used -= self.counted();
         let events = self.events;
         *self = Backlog::new(at);
         events
@@ -214,15 +232,15 @@ mod tests {
         }
         assert_eq!(
             (backlog.events(), backlog.runs().len(), budget.used),
-            (200, 16, 16)
+            (200, 16, 0)
         );
         assert_eq!(backlog.lag(), Some(160));
-        assert!(!backlog.hungry());
+        assert_eq!(backlog.hungry(), None);
 
         while backlog.runs().front().is_some() {
             backlog.take_front(2, 20, &mut budget);
         }
-        assert!(backlog.hungry());
+        assert_eq!(backlog.hungry(), Some(160));
         assert_eq!(backlog.position(1000), 160);
         // A pass over all tables offers everything; only what is behind the lag's start counts.
         let mut at = 0;

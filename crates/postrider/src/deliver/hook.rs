@@ -43,6 +43,8 @@ pub(super) struct Hook {
     /// Events written before this are as if written then: what was held does not age.
     pub(super) age_from_ms: UnixMillis,
     pub(super) backlog: Backlog,
+    /// Its runs are being read back: there will be enough for a full batch in a moment.
+    pub(super) refilling: bool,
     /// Batches without an end, by their place.
     pub(super) open: BTreeSet<(Place, Uuid)>,
     /// Those of them that wait, by when they are due.
@@ -121,6 +123,21 @@ pub(super) enum Stage {
     Splitting,
 }
 
+/// Who is served first: those whose receivers are there and who have few events waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// Its last attempt was a success, and it is not behind.
+    Prompt,
+    /// Its last attempt was a success, and much waits.
+    Behind,
+    /// Nothing is known of it, or nothing good.
+    Unproven,
+}
+
+impl Rank {
+    pub(super) const ALL: [Rank; 3] = [Rank::Prompt, Rank::Behind, Rank::Unproven];
+}
+
 /// What goes out next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -147,6 +164,7 @@ impl Hook {
             unfit: None,
             age_from_ms: 0,
             backlog: Backlog::new(from),
+            refilling: false,
             open: BTreeSet::new(),
             waiting: BTreeSet::new(),
             rendered: BTreeSet::new(),
@@ -203,6 +221,9 @@ impl Hook {
         let Some(front) = self.backlog.runs().front() else {
             return false;
         };
+        if self.refilling && self.backlog.in_memory() < u64::from(self.pace.max_events) {
+            return false;
+        }
         self.backlog.events() >= u64::from(self.pace.max_events)
             || self.backlog.bytes() >= u64::from(self.max_bytes())
             || self.backlog.lag().is_some()
@@ -343,6 +364,15 @@ impl Hook {
     /// Whether its last attempt was a success.
     pub(super) fn is_proven(&self) -> bool {
         self.successes > 0 && self.streak == 0
+    }
+
+    /// Its place among those that want something done.
+    pub(super) fn rank(&self) -> Rank {
+        match self.is_proven() {
+            false => Rank::Unproven,
+            true if self.backlog.is_behind() => Rank::Behind,
+            true => Rank::Prompt,
+        }
     }
 
     /// Whether its last attempts failed.

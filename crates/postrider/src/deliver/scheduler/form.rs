@@ -153,6 +153,7 @@ impl Scheduler {
             return None;
         }
         let batch = Uuid::new_v4();
+        self.spans_left = self.spans_left.saturating_sub(cut.spans.len());
         let start = BatchStart {
             batch,
             webhook,

@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use super::backlog::{Backlog, Budget};
 use super::handle::{Notice, Snapshot, WebhookBooks};
-use super::hook::{Down, Hook, Mode, Next, Place, Stage, asked_of, selection_of};
+use super::hook::{Down, Hook, Mode, Next, Place, Rank, Stage, asked_of, selection_of};
 use super::retry::Rng;
 use super::settings::Settings;
 use super::token::{Blame, Token};
@@ -47,6 +47,8 @@ use crate::log::Count;
 use crate::route::{Router, Run, Selection, TypeSet};
 use crate::time::{Instant, Now, UnixMillis};
 use crate::webhook::{Activity, Condition};
+
+use space::Refill;
 
 pub(crate) use form::{Lengths, Measure, Unreadable};
 pub(crate) use rendering::{Made, Render};
@@ -82,9 +84,13 @@ pub(crate) struct Orders {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Webhooks served in one turn at most, those that are not proven and those that are, and as many again that waited for
-/// a slot: answers, and those that go first, come between.
-const SERVED_PER_TURN: [usize; 2] = [4, 16];
+/// Webhooks served in one turn at most, by [`Rank`], and as many again that waited for a slot: answers, and those that go
+/// first, come between.
+const SERVED_PER_TURN: [usize; 3] = [16, 16, 4];
+
+/// Once the batches of one turn have so many spans, webhooks that are behind wait for the next: each span is a
+/// place of the log to read from, and others must not wait for all of them.
+const SPANS_PER_TURN: usize = 256;
 
 pub(crate) struct Scheduler {
     settings: Settings,
@@ -103,11 +109,21 @@ pub(crate) struct Scheduler {
     /// asked for is another from there on.
     begins: BTreeMap<u64, bool>,
     budget: Budget,
-    lagging: BTreeSet<u32>,
-    /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'.
-    /// Both by whether they are proven: those go first.
-    touched: [VecDeque<u32>; 2],
-    blocked: [VecDeque<u32>; 2],
+    /// Webhooks whose runs should be read back, by where they lag from: where that is not so any more, the
+    /// entry means nothing.
+    hungry: BTreeSet<(u64, u32)>,
+    /// Whether a pass may begin, and when it may although there is little room.
+    may_refill: bool,
+    refill_at: Instant,
+    refill_timer: Option<Instant>,
+    pass_ended: bool,
+    /// The pass that reads runs back, while the thread does something else between its parts.
+    pass: Option<Refill>,
+    /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'; both by [`Rank`].
+    touched: [VecDeque<u32>; 3],
+    blocked: [VecDeque<u32>; 3],
+    /// Spans that batches of webhooks that are behind may still have in this turn.
+    spans_left: usize,
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     deleted: HashMap<Uuid, Instant>,
     rng: Rng,
@@ -154,9 +170,15 @@ impl Scheduler {
             routed,
             begins: BTreeMap::new(),
             budget,
-            lagging: BTreeSet::new(),
+            hungry: BTreeSet::new(),
+            may_refill: true,
+            refill_at: Instant(0),
+            refill_timer: None,
+            pass_ended: false,
+            pass: None,
             touched: Default::default(),
             blocked: Default::default(),
+            spans_left: SPANS_PER_TURN,
             timers: BinaryHeap::new(),
             deleted: HashMap::new(),
             rng: Rng::new(seed),
@@ -217,7 +239,7 @@ impl Scheduler {
         let Scheduler {
             router,
             hooks,
-            lagging,
+            hungry,
             touched,
             ..
         } = self;
@@ -240,11 +262,9 @@ impl Scheduler {
                 };
                 let (events, bytes) = (u64::from(count.events), count.bytes);
                 hook.backlog.count(offsets.start, events, bytes);
-                if hook.backlog.lag().is_some() {
-                    lagging.insert(slot);
-                }
+                hungry.extend(hook.backlog.hungry().map(|from| (from, slot)));
                 if !std::mem::replace(&mut hook.touched, true) {
-                    touched[usize::from(hook.is_proven())].push_back(slot);
+                    touched[hook.rank() as usize].push_back(slot);
                 }
             });
         }
@@ -266,7 +286,6 @@ impl Scheduler {
             router,
             hooks,
             budget,
-            lagging,
             touched,
             ..
         } = self;
@@ -274,17 +293,13 @@ impl Scheduler {
             let Some(hook) = hooks[slot as usize].as_mut() else {
                 return;
             };
-            let lagged = hook.backlog.lag().is_some();
             let (first, was_ready) = (hook.backlog.events() == 0, hook.ready(at.since));
             hook.backlog.accept(run, budget);
-            if !lagged && hook.backlog.lag().is_some() {
-                lagging.insert(slot);
-            }
             // Who lingers has a timer; who could go and has not waits for an answer, a place or a
             // timer. So most events cost a webhook a count and no look.
             let stirs = first || (!was_ready && hook.ready(at.since));
             if stirs && !std::mem::replace(&mut hook.touched, true) {
-                touched[usize::from(hook.is_proven())].push_back(slot);
+                touched[hook.rank() as usize].push_back(slot);
             }
         });
     }
@@ -326,10 +341,11 @@ impl Scheduler {
             return;
         }
         // Those that waited for a slot come first. Who is touched during this turn waits for the next.
-        for proven in [true, false] {
-            let blocked = usize::from(proven);
+        self.spans_left = SPANS_PER_TURN;
+        for rank in Rank::ALL {
+            let blocked = rank as usize;
             for _ in 0..self.blocked[blocked].len().min(SERVED_PER_TURN[blocked]) {
-                if !self.has_room(proven) {
+                if !self.has_room(rank) {
                     break;
                 }
                 let Some(slot) = self.blocked[blocked].pop_front() else {
@@ -341,27 +357,38 @@ impl Scheduler {
                 }
             }
         }
-        for proven in [true, false] {
-            let touched = usize::from(proven);
-            for _ in 0..self.touched[touched].len().min(SERVED_PER_TURN[touched]) {
-                let Some(slot) = self.touched[touched].pop_front() else {
+        for rank in Rank::ALL.map(|rank| rank as usize) {
+            let mut served = 0;
+            for _ in 0..self.touched[rank].len() {
+                if served == SERVED_PER_TURN[rank] {
+                    break;
+                }
+                let Some(slot) = self.touched[rank].pop_front() else {
                     break;
                 };
-                if let Some(hook) = self.hooks[slot as usize].as_mut() {
-                    hook.touched = false;
-                    self.serve(slot, lengths, now);
+                let Some(hook) = self.hooks[slot as usize].as_mut() else {
+                    continue;
+                };
+                // It may have fallen behind since.
+                if hook.rank() as usize > rank {
+                    self.touched[hook.rank() as usize].push_back(slot);
+                    continue;
                 }
+                hook.touched = false;
+                served += 1;
+                self.serve(slot, lengths, now);
             }
         }
+        self.pace_refills(now.mono);
     }
 
     /// Whether another turn would find something to do now.
     pub(crate) fn is_busy(&self) -> bool {
         let touched = self.touched.iter().any(|queue| !queue.is_empty());
-        let let_in =
-            |proven| !self.blocked[usize::from(proven)].is_empty() && self.has_room(proven);
-        let unblocked = let_in(true) || let_in(false);
-        !self.stopping && (touched || unblocked || self.refill_from().is_some())
+        let let_in = |rank: Rank| !self.blocked[rank as usize].is_empty() && self.has_room(rank);
+        let unblocked = Rank::ALL.into_iter().any(let_in);
+        let refills = self.pass.is_some() || (self.may_refill && !self.hungry.is_empty());
+        !self.stopping && (touched || unblocked || refills)
     }
 
     /// When the next turn is due, apart from frames, answers and commands.
@@ -440,17 +467,19 @@ impl Scheduler {
         if let Some(hook) = self.hooks[slot as usize].as_mut()
             && !std::mem::replace(&mut hook.touched, true)
         {
-            self.touched[usize::from(hook.is_proven())].push_back(slot);
+            self.touched[hook.rank() as usize].push_back(slot);
         }
     }
 
     /// Whether one more attempt may begin. A quarter of what all share is kept for webhooks whose
-    /// last attempt was a success: receivers that take and never answer can't use up all of it.
-    fn has_room(&self, proven: bool) -> bool {
+    /// last attempt was a success, and half of that for those of them that are not behind: neither receivers that
+    /// take and never answer nor large backlogs can use up all of it.
+    fn has_room(&self, rank: Rank) -> bool {
         let (attempts, bytes) = (self.settings.attempts, self.settings.attempt_bytes);
-        let (attempts, bytes) = match proven {
-            true => (attempts, bytes),
-            false => (attempts - attempts / 4, bytes - bytes / 4),
+        let (attempts, bytes) = match rank {
+            Rank::Prompt => (attempts, bytes),
+            Rank::Behind => (attempts - attempts / 8, bytes - bytes / 8),
+            Rank::Unproven => (attempts - attempts / 4, bytes - bytes / 4),
         };
         self.flights.len() < attempts && self.flight_bytes < bytes
     }
@@ -464,18 +493,22 @@ impl Scheduler {
             let Some(hook) = self.hooks[slot as usize].as_mut() else {
                 return;
             };
-            let (next, proven) = (hook.choose(now.mono), hook.is_proven());
+            if self.spans_left == 0 && hook.backlog.is_behind() {
+                self.touch(slot);
+                break;
+            }
+            let (next, rank) = (hook.choose(now.mono), hook.rank());
             if next == Next::Nothing || !self.has_token(slot, now.mono) {
                 break;
             }
             if !self.may_render && self.would_render(slot, next) {
                 break;
             }
-            if !self.has_room(proven) {
+            if !self.has_room(rank) {
                 if let Some(hook) = self.hooks[slot as usize].as_mut()
                     && !std::mem::replace(&mut hook.blocked, true)
                 {
-                    self.blocked[usize::from(proven)].push_back(slot);
+                    self.blocked[rank as usize].push_back(slot);
                 }
                 break;
             }
@@ -493,6 +526,8 @@ impl Scheduler {
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
+        self.hungry
+            .extend(hook.backlog.hungry().map(|from| (from, slot)));
         hook.prune_selections(self.routed);
         if hook.mode == Mode::Deleted && hook.open.is_empty() {
             self.slots.remove(&hook.id);

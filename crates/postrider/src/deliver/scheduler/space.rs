@@ -16,45 +16,49 @@ const PIN_GAP: u64 = 1 << 16;
 /// this time; then it gives up what is in the way, so that it delays no other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// So long after a pass the next one waits for room at most.
+const REFILL_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Runs are read back for so many full batches of one webhook at most, where few runs hold many events.
+const BATCHES_AT_MOST: u64 = 1024;
+
 /// A webhook that wants nothing has its position journaled after this many offsets, so that a
 /// restart does not look at all of them again.
 const FLOOR_EVERY: u64 = 1 << 20;
 
 impl Scheduler {
-    /// The offset from which tables should be read for webhooks that lag.
-    pub(crate) fn refill_from(&self) -> Option<u64> {
-        let hungry = |slot: &u32| {
-            let backlog = &self.hooks[*slot as usize].as_ref()?.backlog;
-            backlog.lag().filter(|_| backlog.hungry())
-        };
-        self.lagging.iter().filter_map(hungry).min()
-    }
-
-    /// Begins a pass over the tables from [`refill_from`](Self::refill_from) on: one pass serves
-    /// all webhooks that wait there.
+    /// Goes on with the pass over the tables that reads runs back, or begins one where webhooks have too few of them.
+    /// One pass serves as many as have room for two batches each, those furthest behind first: fewer runs each
+    /// would make small batches, more would leave nothing for the next.
     pub(crate) fn refill(&mut self) -> Option<Refill> {
-        let from = self.refill_from()?;
-        let mut until = self.routed;
-        let mut takers = Vec::new();
-        for &slot in &self.lagging {
-            let Some(hook) = self.hooks[slot as usize].as_ref() else {
+        if let Some(pass) = self.pass.take() {
+            return Some(pass);
+        }
+        if !self.may_refill {
+            return None;
+        }
+        let room = self.budget.max.saturating_sub(self.budget.used);
+        let room = room.max(self.budget.max / 4);
+        let (mut until, mut wanted, mut takers) = (self.routed, 0, Vec::new());
+        while wanted <= room
+            && let Some((from, slot)) = self.hungry.pop_first()
+        {
+            let hook = self.hooks.get_mut(slot as usize).and_then(Option::as_mut);
+            let Some(hook) = hook.filter(|hook| hook.backlog.hungry() == Some(from)) else {
                 continue;
             };
-            let Some(lag) = hook.backlog.lag().filter(|_| hook.backlog.hungry()) else {
-                continue;
-            };
-            if let Some((selection, end)) = hook.selection_at(lag) {
+            let selection = hook.selection_at(from);
+            if let Some((selection, end)) = selection.map(|(s, end)| (s.clone(), end)) {
+                hook.refilling = true;
                 until = until.min(end);
-                takers.push((slot, selection.clone()));
+                wanted += 2 * hook.pace.max_events as usize;
+                takers.push((from, slot, selection));
             }
         }
-        let slots = takers.iter().map(|(slot, _)| *slot).collect();
-        let cuts = takers
-            .iter()
-            .filter_map(|(slot, _)| self.hooks[*slot as usize].as_ref());
-        let cuts = cuts.filter_map(|hook| hook.backlog.lag()).collect();
+        let (from, ..) = *takers.first()?;
+        let runs = (room / takers.len()).max(1);
         let (mut wide, mut narrow) = (TypeSet::EMPTY, HashSet::new());
-        for (_, selection) in &takers {
+        for (.., selection) in &takers {
             match selection.scope {
                 Scope::One(subaccount) => {
                     narrow.insert(subaccount);
@@ -62,17 +66,36 @@ impl Scheduler {
                 _ => wide.union(&selection.types),
             }
         }
-        let router = Router::new(takers);
+        let cuts = takers.iter().map(|(from, ..)| *from).collect();
+        let slots: Vec<u32> = takers.iter().map(|(_, slot, _)| *slot).collect();
+        let router = Router::new(takers.into_iter().map(|(_, slot, s)| (slot, s)));
         Some(Refill {
             router,
             wide,
             narrow,
             slots,
-            full: Vec::new(),
+            runs,
+            full: HashSet::new(),
             cuts,
             from,
             until,
         })
+    }
+
+    /// Lets the next pass begin once there is room for enough webhooks, or none came free for a while: who
+    /// holds it may not be able to send.
+    pub(super) fn pace_refills(&mut self, now: Instant) {
+        if std::mem::take(&mut self.pass_ended) {
+            self.refill_at = now.after(REFILL_PATIENCE);
+        }
+        let room = self.budget.max.saturating_sub(self.budget.used);
+        self.may_refill = room >= self.budget.max / 4 || now >= self.refill_at;
+        let waits = !self.may_refill && !self.hungry.is_empty();
+        if waits && self.refill_timer != Some(self.refill_at) {
+            self.refill_timer = Some(self.refill_at);
+            // No webhook's: the turn is what matters.
+            self.timers.push(Reverse((self.refill_at, u32::MAX)));
+        }
     }
 
     /// Routes a frame of the pass; `false` ends it.
@@ -89,14 +112,18 @@ impl Scheduler {
             router,
             full,
             slots,
+            runs,
             cuts,
             from,
             until,
             ..
         } = pass;
+        let mut served = Vec::new();
         *from = base.max(*from);
         while *from < end {
-            cuts.retain(|cut| *cut > *from);
+            while cuts.first().is_some_and(|cut| *cut <= *from) {
+                cuts.pop_first();
+            }
             let stop = cuts.first().map_or(end, |cut| end.min(*cut));
             let entries = ((*from - base) as u32..(stop - base) as u32).map(&entry);
             router.route(
@@ -106,18 +133,36 @@ impl Scheduler {
                     let Some(hook) = self.hooks[slot as usize].as_mut() else {
                         return;
                     };
-                    if !full.contains(&slot) && !hook.backlog.take_back(run, &mut self.budget) {
-                        full.push(slot);
+                    if full.contains(&slot) {
+                        return;
+                    }
+                    let kept = hook.backlog.take_back(run, &mut self.budget);
+                    let (batch, backlog) = (hook.pace.max_events, &hook.backlog);
+                    let many = u64::from(batch) * BATCHES_AT_MOST;
+                    // Full batches, if events stand alone.
+                    let runs = (*runs / batch as usize).max(1) * batch as usize;
+                    if !kept || backlog.runs().len() >= runs || backlog.in_memory() >= many {
+                        hook.refilling = false;
+                        full.insert(slot);
+                        served.push(slot);
                     }
                 },
             );
             *from = stop;
         }
-        *from < *until && full.len() < slots.len()
+        let goes_on = *from < *until && full.len() < slots.len();
+        served.into_iter().for_each(|slot| self.touch(slot));
+        goes_on
+    }
+
+    /// Ends a part of a pass, to go on later.
+    pub(crate) fn refill_later(&mut self, pass: Refill) {
+        self.pass = Some(pass);
     }
 
     /// Ends a pass. `whole` says that the log has no further frame below the pass's end.
     pub(crate) fn refilled(&mut self, pass: Refill, whole: bool) {
+        self.pass_ended = true;
         let reached = if whole {
             pass.until
         } else {
@@ -136,13 +181,12 @@ impl Scheduler {
                 }
             }
             self.touch(slot);
+            if let Some(hook) = self.hooks[slot as usize].as_mut() {
+                hook.refilling = false;
+                self.hungry
+                    .extend(hook.backlog.hungry().map(|from| (from, slot)));
+            }
         }
-        let hooks = &self.hooks;
-        self.lagging.retain(|slot| {
-            hooks[*slot as usize]
-                .as_ref()
-                .is_some_and(|hook| hook.backlog.lag().is_some())
-        });
     }
 
     /// Below the first offset nothing is needed but the pins.
@@ -369,6 +413,8 @@ impl Scheduler {
             let budget = &mut self.budget;
             hook.backlog.take_front(count as u32, bytes as u32, budget);
         }
+        self.hungry
+            .extend(hook.backlog.hungry().map(|from| (from, slot)));
         let webhook = hook.id;
         let events = before - hook.backlog.events();
         let scanned_to = hook.backlog.position(self.routed);
@@ -462,7 +508,9 @@ pub(crate) struct Refill {
     wide: TypeSet,
     narrow: HashSet<u32>,
     slots: Vec<u32>,
-    full: Vec<u32>,
+    /// A webhook that has so many runs is full.
+    runs: usize,
+    full: HashSet<u32>,
     /// Where the webhooks' lags begin: frames are cut there, so that no run straddles one.
     cuts: BTreeSet<u64>,
     /// Where it has got, and where it ends.

@@ -10,8 +10,9 @@ use crate::time::{Instant, Now};
 const FRAMES_PER_TURN: u32 = 64;
 
 /// Runs of wanted events read back in one turn at most; a whole frame counts as many.
-const RUNS_PER_TURN: u32 = FRAMES_PER_TURN * RUNS_PER_FRAME;
+const RUNS_PER_TURN: u32 = 16 * RUNS_PER_FRAME;
 const RUNS_PER_FRAME: u32 = 256;
+
 impl Courier {
     /// Counts what was there before the start: segments that nobody's place is in by their indexes, so that it takes
     /// no longer where the backlog is large.
@@ -70,27 +71,27 @@ impl Courier {
         })
     }
 
-    /// Reads tables back for webhooks that lag.
+    /// Reads tables back for webhooks that lag: a part of a pass.
     pub(super) fn refill(&mut self) -> bool {
         let Some(mut pass) = self.scheduler.refill() else {
             return false;
         };
-        let (scheduler, mut left, mut whole) = (&mut self.scheduler, RUNS_PER_TURN, true);
+        let (scheduler, mut left) = (&mut self.scheduler, RUNS_PER_TURN);
+        let (mut goes_on, mut enough) = (true, false);
         let wants = pass.wants();
         let read = self.log.wanted(pass.from(), &wants, |some| {
             let (base, count) = (some.base_offset, some.count());
             left = left.saturating_sub(if some.is_frame() { RUNS_PER_FRAME } else { 1 });
             let entry = |i| some.entry(i);
-            whole = scheduler.refill_frame(&mut pass, base, count, some.written_ms, entry);
-            if whole && left == 0 {
-                whole = false;
-                return false;
-            }
-            whole
+            goes_on = scheduler.refill_frame(&mut pass, base, count, some.written_ms, entry);
+            enough = goes_on && left == 0;
+            goes_on && !enough
         });
         match read {
-            Ok(()) => self.scheduler.refilled(pass, whole),
+            Ok(()) if enough => self.scheduler.refill_later(pass),
+            Ok(()) => self.scheduler.refilled(pass, goes_on),
             Err(error) => {
+                self.scheduler.refill_later(pass);
                 let now = self.clock.now();
                 self.hold(error.to_string(), now);
             }

@@ -45,7 +45,7 @@ const STRETCH_BYTES: u64 = 1024 * 1024;
 
 /// So many pairs of type and subaccount are counted apart; the rest of a type is counted
 /// under [`OTHER_SUBACCOUNTS`], so that an index stays small.
-const PAIRS: usize = 4096;
+const PAIRS: usize = 16 * 1024;
 
 /// Stands for all subaccounts that are not listed.
 pub const OTHER_SUBACCOUNTS: u32 = u32::MAX;

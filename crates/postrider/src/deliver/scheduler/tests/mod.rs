@@ -4,6 +4,7 @@ mod balance;
 mod batching;
 mod changes;
 mod holding;
+mod lagging;
 mod outcomes;
 mod rates;
 mod rendering;
@@ -216,11 +217,12 @@ impl World {
         panic!("it never rests");
     }
 
+    /// A part of a pass: four frames.
     fn refill(&mut self) {
         let Some(mut pass) = self.scheduler.refill() else {
             return;
         };
-        let mut whole = true;
+        let (mut whole, mut left) = (true, 4);
         for base in (0..self.events.all.len()).step_by(16) {
             let frame = &self.events.all[base..(base + 16).min(self.events.all.len())];
             let (base, count) = (base as u64, frame.len() as u32);
@@ -231,8 +233,12 @@ impl World {
             whole =
                 self.scheduler
                     .refill_frame(&mut pass, base, count, written_ms, entry_of(frame));
+            left -= 1;
             if !whole {
                 break;
+            }
+            if left == 0 {
+                return self.scheduler.refill_later(pass);
             }
         }
         self.scheduler.refilled(pass, whole);
