@@ -186,7 +186,7 @@ fn valgrind_finds_no_error_and_no_leak_in_a_filters_life() {
             // What was freed is not kept, or the kit would take it for a leak.
             .arg("--freelist-vol=100000")
             .arg(binary::binary())
-            .args(["filter", "check", "--lives", "3"])
+            .args(["filter", "check", "--lives", "4"])
             .arg(modules.path(module));
         let answer = output(&mut valgrind);
         assert!(answer.status.success(), "{module}: {}", text(&answer));
