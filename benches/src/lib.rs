@@ -1,6 +1,7 @@
 //! What the benchmarks share: the event that they push, a receiver that costs next to nothing, the
 //! yardstick, and figures.
 
+pub mod arrivals;
 pub mod compare;
 pub mod event;
 pub mod figures;

@@ -8,15 +8,10 @@ use crate::senders::{close, engine};
 use postrider::engine::PushOptions;
 use postrider::event::{Field, FieldName, Value, types};
 use postrider::webhook::WebhookSpec;
+use postrider_bench::arrivals::{PUSHED, receiver};
 use postrider_bench::event;
 use postrider_bench::figures::percentile;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-
-/// The field with the time of the push, nanoseconds since the start.
-const PUSHED: &str = "x_pushed";
 
 pub(crate) fn measure(size: Size) {
     println!("\n### Push → receipt, linger 0, {} s each\n", size.seconds);
@@ -39,7 +34,7 @@ pub(crate) fn measure(size: Size) {
 /// All latencies in nanoseconds, sorted.
 fn run(rate: u64, events: u64, written: bool) -> Vec<u64> {
     let began = Instant::now();
-    let (port, arrivals) = receiver(began);
+    let (port, arrivals) = receiver(began).expect("a free port");
     let dir = tempfile::tempdir().expect("a directory");
     let engine = engine(written.then(|| dir.path()), &[]);
     let url = format!("http://127.0.0.1:{port}/");
@@ -71,53 +66,4 @@ fn run(rate: u64, events: u64, written: bool) -> Vec<u64> {
     let mut latencies: Vec<u64> = all[warm as usize..].iter().map(|(_, took)| *took).collect();
     latencies.sort_unstable();
     latencies
-}
-
-/// Answers 200 to everything and tells when each event was pushed and how long it took.
-fn receiver(began: Instant) -> (u16, Receiver<Vec<(u64, u64)>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let (tell, told) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let tell = tell.clone();
-            std::thread::spawn(move || serve(stream, began, &tell));
-        }
-    });
-    (port, told)
-}
-
-/// Serves one connection to its end.
-fn serve(stream: TcpStream, began: Instant, tell: &Sender<Vec<(u64, u64)>>) -> Option<()> {
-    stream.set_nodelay(true).ok()?;
-    let mut stream = BufReader::with_capacity(256 << 10, stream);
-    loop {
-        let mut body = vec![0; content_length(&mut stream)?];
-        stream.read_exact(&mut body).ok()?;
-        let now = began.elapsed().as_nanos() as u64;
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        stream.get_mut().write_all(answer).ok()?;
-        let text = std::str::from_utf8(&body).ok()?;
-        let times = text.split("\"x_pushed\":").skip(1).map(|rest| {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).expect("more");
-            let pushed: u64 = rest[..end].parse().expect("a number");
-            (pushed, now - pushed)
-        });
-        tell.send(times.collect()).ok()?;
-    }
-}
-
-/// Reads a head; none at the end of the connection.
-fn content_length(stream: &mut impl BufRead) -> Option<usize> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok().filter(|n| *n > 0)?;
-        if line == "\r\n" {
-            return Some(length);
-        }
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
-            length = value.trim().parse().ok()?;
-        }
-    }
 }
