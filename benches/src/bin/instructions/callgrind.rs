@@ -13,11 +13,11 @@ pub(crate) fn is_installed(program: &str) -> bool {
 }
 
 /// The instructions of `path` walked so many times, by the threads that count. A thread that waits for others
-/// may be woken in vain now and then, which only adds: of such the least of three runs counts.
+/// may be woken in vain now and then, which only adds: of such the least of five runs counts.
 pub(crate) fn instructions(path: &Path, times: u64) -> u64 {
     let runs = match path.threads {
         Threads::Main => 1,
-        Threads::Others => 3,
+        Threads::Others => 5,
     };
     let counts = (0..runs).map(|_| run(path, times));
     counts.min().expect("at least one run")
