@@ -19,6 +19,7 @@ compile_error!("Postrider runs on Linux on x86-64 and aarch64; see docs/architec
 pub mod allow;
 pub mod client;
 pub mod config;
+mod crc;
 pub mod event;
 pub mod fork;
 pub mod fs;

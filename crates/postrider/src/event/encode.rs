@@ -9,6 +9,7 @@ use super::seen::Seen;
 use super::stamp::Seconds;
 use super::text::Text;
 use super::{Entry, EventId, Field, SEPARATOR, TypeId};
+use crate::crc;
 use crate::time::UnixMillis;
 
 /// Encodes events, one at a time; one per thread.
@@ -205,7 +206,7 @@ impl Encoder {
         let text = &with_separator[..with_separator.len() - SEPARATOR.len()];
         let entry = Entry {
             len: text.len() as u32,
-            crc: crc32c::crc32c(text),
+            crc: crc::of(text),
             time_ms: stamps.time_ms,
             subaccount: stamps.subaccount,
             type_id: stamps.type_id.0,

@@ -4,6 +4,7 @@
 //! changes it; what the filter did is applied in between.
 
 use super::selection::Selection;
+use crate::crc;
 use crate::event::{Entry, SEPARATOR};
 
 /// What has become of an event.
@@ -161,7 +162,7 @@ impl Batch {
             len: text.len() as u32,
         };
         item.entry.len = text.len() as u32;
-        item.entry.crc = crc32c::crc32c(text);
+        item.entry.crc = crc::of(text);
         item.entry.subaccount = subaccount;
         self.touched = true;
     }

@@ -4,6 +4,7 @@
 //! bytes that UTF-8 never has, so it can't stand in a text, and its checksum covers the file's id, so
 //! a record of another file is none here.
 
+use crate::crc;
 use crate::event::{ENTRY_BYTES, Entry};
 use crate::time::UnixMillis;
 
@@ -80,7 +81,7 @@ impl Header {
 }
 
 fn header_crc(b: &[u8; HEADER_BYTES]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&b[0..12]), &b[16..56])
+    crc::append(crc::of(&b[0..12]), &b[16..56])
 }
 
 pub(super) fn u32_at(b: &[u8], at: usize) -> u32 {
@@ -102,7 +103,7 @@ pub(super) fn head(file: u64, entry: &Entry) -> [u8; HEAD_BYTES] {
 }
 
 pub(super) fn head_crc(file: u64, head: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&file.to_le_bytes()), &head[..HEAD_CRC_AT])
+    crc::append(crc::of(&file.to_le_bytes()), &head[..HEAD_CRC_AT])
 }
 
 #[cfg(test)]
@@ -154,7 +155,7 @@ mod tests {
     fn record(file: u64, entry: Entry, text: &str) -> Vec<u8> {
         let entry = Entry {
             len: text.len() as u32,
-            crc: crc32c::crc32c(text.as_bytes()),
+            crc: crc::of(text.as_bytes()),
             ..entry
         };
         [&head(file, &entry)[..], text.as_bytes(), SEPARATOR].concat()

@@ -1,6 +1,7 @@
 //! Finding the records of a file, whatever else stands in it.
 
 use super::format::{HEAD_BYTES, HEAD_CRC_AT, RECORD_MAGIC, head_crc, u32_at};
+use crate::crc;
 use crate::event::{Entry, MAX_TEXT, SEPARATOR};
 use memchr::memmem;
 
@@ -52,7 +53,7 @@ pub(super) fn look(file: u64, b: &[u8], behind: Behind) -> Found<'_> {
         let size = HEAD_BYTES + entry.len as usize + SEPARATOR.len();
         if let Some(text) = b.get(HEAD_BYTES..size)
             && let Some(bare) = text.strip_suffix(SEPARATOR)
-            && crc32c::crc32c(bare) == entry.crc
+            && crc::of(bare) == entry.crc
         {
             return Found::Record(entry, text, size);
         }
@@ -79,7 +80,7 @@ mod tests {
     fn record(file: u64, text: &str) -> Vec<u8> {
         let entry = Entry {
             len: text.len() as u32,
-            crc: crc32c::crc32c(text.as_bytes()),
+            crc: crc::of(text.as_bytes()),
             ..Entry::default()
         };
         [&head(file, &entry)[..], text.as_bytes(), SEPARATOR].concat()

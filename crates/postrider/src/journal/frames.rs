@@ -4,6 +4,7 @@
 
 use super::VERSION;
 use super::codec::Out;
+use crate::crc;
 use crate::time::UnixMillis;
 use memchr::memmem;
 
@@ -71,7 +72,7 @@ impl Header {
 }
 
 fn header_crc(b: &[u8; HEADER_BYTES]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&b[0..12]), &b[16..])
+    crc::append(crc::of(&b[0..12]), &b[16..])
 }
 
 fn u32_at(b: &[u8], at: usize) -> u32 {
@@ -121,10 +122,10 @@ impl Frames {
 }
 
 fn record_crc(generation: u64, head: &[u8], payload: &[u8]) -> u32 {
-    let crc = crc32c::crc32c(&generation.to_le_bytes());
-    let crc = crc32c::crc32c_append(crc, &head[0..8]);
-    let crc = crc32c::crc32c_append(crc, &head[12..HEAD_BYTES]);
-    crc32c::crc32c_append(crc, payload)
+    let crc = crc::of(&generation.to_le_bytes());
+    let crc = crc::append(crc, &head[0..8]);
+    let crc = crc::append(crc, &head[12..HEAD_BYTES]);
+    crc::append(crc, payload)
 }
 
 /// A good record of a file.

@@ -10,6 +10,7 @@
 //! A file that the journal does not name is what a crash left, and goes when the journal is opened.
 
 use super::JournalError;
+use crate::crc;
 use crate::fs::{Fs, Open};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -106,7 +107,7 @@ impl AsRef<[u8]> for Rendering {
 }
 
 fn crc(bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&bytes[0..12]), &bytes[16..])
+    crc::append(crc::of(&bytes[0..12]), &bytes[16..])
 }
 
 /// Writes renderings, from any thread.

@@ -8,6 +8,7 @@ use super::format::{FRAME_HEADER, FrameHeader, MAX_POSITIONS, POSITION_BYTES, al
 use super::frame::Frame;
 use super::slab::{Filler, Pool};
 use super::{FRAME_BYTES, MAX_EVENT_BYTES, MAX_FRAME_EVENTS};
+use crate::crc;
 use crate::event::{ENTRY_BYTES, Entry, SEPARATOR};
 use std::sync::Arc;
 
@@ -153,7 +154,7 @@ impl FrameBuilder {
             inbox_len: inbox_len as u32,
             payload_len: text_end as u32,
             written_ms: stamp.written_ms,
-            table_crc: crc32c::crc32c(summed) ^ mark,
+            table_crc: crc::of(summed) ^ mark,
             synced: stamp.synced,
             settles: stamp.settles,
         };

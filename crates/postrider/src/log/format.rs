@@ -7,6 +7,7 @@
 use super::config::LEAST_SEGMENT;
 use super::slab::SLAB_BYTES;
 use super::{FRAME_BYTES, MAX_EVENT_BYTES, MAX_FRAME_EVENTS};
+use crate::crc;
 use crate::event::ENTRY_BYTES;
 use crate::time::UnixMillis;
 
@@ -42,7 +43,7 @@ pub(super) const fn align(n: usize) -> usize {
 /// What a generation adds to a checksum. A CRC of the text alone is made by the producer, who can't
 /// know the segment; exclusive-or with the mark ties it to the segment's life at no cost.
 pub(super) fn mark(generation: u64) -> u32 {
-    crc32c::crc32c(&generation.to_le_bytes())
+    crc::of(&generation.to_le_bytes())
 }
 
 /// Why bytes are not a header.
@@ -71,7 +72,7 @@ impl SegmentHeader {
         b[24..32].copy_from_slice(&self.base_offset.to_le_bytes());
         b[32..40].copy_from_slice(&self.created_ms.to_le_bytes());
         b[40..48].copy_from_slice(&self.segment_bytes.to_le_bytes());
-        let crc = crc32c::crc32c(&b);
+        let crc = crc::of(&b);
         b[12..16].copy_from_slice(&crc.to_le_bytes());
         b
     }
@@ -79,7 +80,7 @@ impl SegmentHeader {
     pub(super) fn decode(b: &[u8; SEGMENT_HEADER]) -> Result<SegmentHeader, NotAHeader> {
         let mut unsummed = *b;
         unsummed[12..16].fill(0);
-        if b[0..8] != SEGMENT_MAGIC || u32_at(b, 12) != crc32c::crc32c(&unsummed) {
+        if b[0..8] != SEGMENT_MAGIC || u32_at(b, 12) != crc::of(&unsummed) {
             return Err(NotAHeader::Damaged);
         }
         if u32_at(b, 8) > VERSION {
@@ -125,14 +126,14 @@ impl FrameHeader {
         b[40..48].copy_from_slice(&self.written_ms.to_le_bytes());
         b[48..52].copy_from_slice(&self.table_crc.to_le_bytes());
         b[52..60].copy_from_slice(&self.synced.to_le_bytes());
-        let crc = crc32c::crc32c(&b[..60]);
+        let crc = crc::of(&b[..60]);
         b[60..64].copy_from_slice(&crc.to_le_bytes());
         b
     }
 
     /// Reads a header and believes its lengths only once they are within the format's bounds.
     pub(super) fn decode(b: &[u8; FRAME_HEADER]) -> Result<FrameHeader, NotAHeader> {
-        if b[0..4] != FRAME_MAGIC || u32_at(b, 60) != crc32c::crc32c(&b[..60]) {
+        if b[0..4] != FRAME_MAGIC || u32_at(b, 60) != crc::of(&b[..60]) {
             return Err(NotAHeader::Damaged);
         }
         let version = u32::from(u16::from_le_bytes([b[4], b[5]]));
@@ -257,7 +258,7 @@ mod tests {
     fn a_newer_version_is_newer_and_not_damaged() {
         let mut b = FRAME.encode();
         b[4] = 9;
-        let crc = crc32c::crc32c(&b[..60]);
+        let crc = crc::of(&b[..60]);
         b[60..].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(FrameHeader::decode(&b), Err(NotAHeader::Newer(9)));
     }

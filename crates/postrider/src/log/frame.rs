@@ -2,6 +2,7 @@
 
 use super::format::{FRAME_HEADER, FrameHeader, POSITION_BYTES, mark, u64_at};
 use super::slab::Piece;
+use crate::crc;
 use crate::event::{ENTRY_BYTES, Entry, SEPARATOR};
 use crate::time::UnixMillis;
 use std::ops::Range;
@@ -69,7 +70,7 @@ impl Frame {
     fn is_intact(&self, i: u32) -> bool {
         let text = &self.bytes()[self.range(i..i + 1)];
         text.ends_with(SEPARATOR)
-            && crc32c::crc32c(&text[..text.len() - SEPARATOR.len()]) == self.entry(i).crc
+            && crc::of(&text[..text.len() - SEPARATOR.len()]) == self.entry(i).crc
     }
 
     /// Whether the frame's write stopped inside of its text: from some event on none is good, and
@@ -292,7 +293,7 @@ pub(super) fn positions(block: &[u8]) -> impl Iterator<Item = (u64, u64)> + '_ {
 fn check_table(header: &FrameHeader, head: &[u8]) -> Option<Box<[u32]>> {
     let summed = &head[FRAME_HEADER..header.head_len()];
     let mark = mark(header.generation);
-    if crc32c::crc32c(summed) ^ mark != header.table_crc {
+    if crc::of(summed) ^ mark != header.table_crc {
         return None;
     }
     let table = &summed[header.inbox_len as usize..];

@@ -9,6 +9,7 @@ use super::index::{self, Count, postings};
 use super::read::Place;
 use super::segment::Segment;
 use super::walk::Walk;
+use crate::crc;
 use crate::event::{Entry, SEPARATOR};
 use crate::time::UnixMillis;
 use std::ops::Range;
@@ -304,8 +305,8 @@ impl Few {
             let entry = table.entry(i);
             let end = from + entry.len as usize + SEPARATOR.len();
             let text = &out[from..end];
-            let good = text.ends_with(SEPARATOR)
-                && crc32c::crc32c(&text[..entry.len as usize]) == entry.crc;
+            let good =
+                text.ends_with(SEPARATOR) && crc::of(&text[..entry.len as usize]) == entry.crc;
             if good {
                 out.copy_within(from..end, to);
                 to += end - from;

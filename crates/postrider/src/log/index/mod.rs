@@ -25,6 +25,7 @@ use super::frame::{Frame, FrameTable};
 use super::segment::{Extent, Segment, Signpost};
 use super::slab::Pool;
 use super::walk::Walk;
+use crate::crc;
 use crate::event::{Entry, SEPARATOR};
 use crate::fs::{File, Fs, Open};
 use crate::time::UnixMillis;
@@ -290,7 +291,7 @@ fn encode(
         b.extend_from_slice(&s.position.to_le_bytes());
     }
     for ((&(type_id, subaccount), &count), list) in contents.counts.iter().zip(lists) {
-        let crc = crc32c::crc32c(list);
+        let crc = crc::of(list);
         for n in [
             type_id.into(),
             subaccount,
@@ -307,7 +308,7 @@ fn encode(
             b.extend_from_slice(&n.to_le_bytes());
         }
     }
-    let crc = crc32c::crc32c(&b);
+    let crc = crc::of(&b);
     b[12..16].copy_from_slice(&crc.to_le_bytes());
     b
 }
@@ -316,7 +317,7 @@ fn decode(bytes: &[u8], header: &SegmentHeader) -> Option<Front> {
     let mut unsummed = bytes.to_vec();
     unsummed[12..16].fill(0);
     let number = |i: usize| u64_at(bytes, 16 + i * 8);
-    let ours = u32_at(bytes, 12) == crc32c::crc32c(&unsummed)
+    let ours = u32_at(bytes, 12) == crc::of(&unsummed)
         && number(0) == header.generation
         && number(1) == header.base_offset;
     if !ours {

@@ -6,6 +6,7 @@
 //! back). About four bytes an event.
 
 use super::{Front, List, OTHER_SUBACCOUNTS};
+use crate::crc;
 use crate::event::Entry;
 use crate::fs::File;
 use crate::time::UnixMillis;
@@ -120,7 +121,7 @@ fn read(
     let len = (list.bytes.end - list.bytes.start) as usize;
     let mut bytes = vec![0; len];
     let got = file.read_at(&mut bytes, list.bytes.start).ok()?;
-    (got == len && crc32c::crc32c(&bytes) == list.crc).then_some(())?;
+    (got == len && crc::of(&bytes) == list.crc).then_some(())?;
     let mut last = (front.extent.base_offset, front.extent.first_ms);
     let mut rest = &bytes[..];
     while !rest.is_empty() {

@@ -10,6 +10,7 @@
 //! beside whole, by the words of their domain.
 
 use super::Front;
+use crate::crc;
 use crate::fs::File;
 use memchr::{memchr, memchr2};
 
@@ -96,13 +97,13 @@ impl Key {
 
 /// 64 bits out of the checksum of field and lower-cased value, spread by SplitMix64.
 fn hash(field: &[u8], value: &[u8]) -> u64 {
-    let mut crc = crc32c::crc32c_append(crc32c::crc32c(field), &[0]);
+    let mut crc = crc::append(crc::of(field), &[0]);
     let mut lower = [0; 64];
     for part in value.chunks(lower.len()) {
         let lower = &mut lower[..part.len()];
         lower.copy_from_slice(part);
         lower.make_ascii_lowercase();
-        crc = crc32c::crc32c_append(crc, lower);
+        crc = crc::append(crc, lower);
     }
     let mut z = (u64::from(crc) << 32 | value.len() as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -184,7 +185,7 @@ impl Summary {
         }
         for row in bytes.chunks_exact_mut(row_len) {
             let (blocks, sum) = row.split_at_mut(row_len - 4);
-            sum.copy_from_slice(&crc32c::crc32c(blocks).to_le_bytes());
+            sum.copy_from_slice(&crc::of(blocks).to_le_bytes());
         }
         (rows, bytes)
     }
@@ -202,7 +203,7 @@ pub(in crate::log) fn stretches_with(front: &Front, file: &dyn File, keys: &[Key
         let at = front.rows_at + (row_of(hash, front.rows) * row_len) as u64;
         let got = file.read_at(&mut row, at);
         let (blocks, sum) = row.split_at(row_len - 4);
-        if !got.is_ok_and(|n| n == row_len) || crc32c::crc32c(blocks).to_le_bytes() != sum {
+        if !got.is_ok_and(|n| n == row_len) || crc::of(blocks).to_le_bytes() != sum {
             found.fill(true);
             return found;
         }
