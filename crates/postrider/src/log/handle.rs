@@ -37,6 +37,9 @@ pub struct Log {
     pub(super) syncing: Mutex<()>,
     pub(super) maintaining: Mutex<()>,
     pub(super) failure: OnceLock<LogError>,
+    /// Opening found a loss that no frame accounts for yet. Until one does, no segment is indexed: an index
+    /// says that its segment is whole, and the next opening would not see the loss any more.
+    pub(super) unsettled: AtomicBool,
     /// Where reads from disk put their frames.
     pub(super) reads: Mutex<Filler>,
     /// Sealed segments that are open, oldest first.
@@ -202,6 +205,7 @@ impl Log {
         segments: VecDeque<Arc<Segment>>,
         spares: Vec<Spare>,
         next_offset: u64,
+        unsettled: bool,
     ) -> Log {
         let pool = Pool::new(config.tail_bytes / SLAB_BYTES + 2);
         Log {
@@ -230,6 +234,7 @@ impl Log {
             syncing: Mutex::new(()),
             maintaining: Mutex::new(()),
             failure: OnceLock::new(),
+            unsettled: AtomicBool::new(unsettled),
             open: Mutex::new(VecDeque::new()),
             counters: Counters::default(),
             limits: Limits::of(&config),

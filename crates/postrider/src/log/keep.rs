@@ -369,6 +369,9 @@ impl Log {
 
     /// Syncs and indexes sealed segments.
     fn index(&self, dir: &Path) -> Result<bool, LogError> {
+        if self.unsettled.load(Relaxed) {
+            return Ok(false);
+        }
         let due: Vec<Arc<Segment>> = {
             let state = self.state();
             let due = state.sealed().filter(|s| !s.state().indexed);

@@ -88,8 +88,14 @@ pub fn open(config: LogConfig, above: u64) -> Result<(LogWriter, Arc<Log>, Recov
             next_offset: above,
             ..Recovery::default()
         };
-        let log = Arc::new(Log::new(config, Default::default(), Vec::new(), above));
-        let writer = LogWriter::new(log.clone(), None, &[], false)?;
+        let log = Arc::new(Log::new(
+            config,
+            Default::default(),
+            Vec::new(),
+            above,
+            false,
+        ));
+        let writer = LogWriter::new(log.clone(), None, &[])?;
         return Ok((writer, log, report));
     };
     let found = recovery::recover(&config, &dir, above)?;
@@ -98,13 +104,20 @@ pub fn open(config: LogConfig, above: u64) -> Result<(LogWriter, Arc<Log>, Recov
         _ => None,
     };
     let next_offset = found.report.next_offset;
-    let log = Arc::new(Log::new(config, found.segments, found.spares, next_offset));
+    let (segments, spares) = (found.segments, found.spares);
+    let log = Arc::new(Log::new(
+        config,
+        segments,
+        spares,
+        next_offset,
+        found.unsettled,
+    ));
     match log.maintain() {
         // On a full disk there is no next segment yet; what is there can be read and delivered.
         Err(e) if !e.is_no_space() => return Err(e),
         _ => {}
     }
     let positions = &found.report.inbox_positions;
-    let writer = LogWriter::new(log.clone(), active, positions, found.unsettled)?;
+    let writer = LogWriter::new(log.clone(), active, positions)?;
     Ok((writer, log, found.report))
 }

@@ -22,8 +22,6 @@ pub struct LogWriter {
     /// In memory there are no segments: one generation does.
     generation: u64,
     next_offset: u64,
-    /// Opening found a loss that no frame accounts for.
-    unsettled: bool,
 }
 
 /// The segment being written.
@@ -51,7 +49,6 @@ impl LogWriter {
         log: Arc<Log>,
         active: Option<(Arc<Segment>, Arc<dyn File>)>,
         positions: &[(u64, u64)],
-        unsettled: bool,
     ) -> Result<LogWriter, LogError> {
         let active = active.map(|(segment, file)| {
             let at = segment.state().extent.end;
@@ -67,7 +64,6 @@ impl LogWriter {
             positions: positions.iter().copied().collect(),
             generation: draw_generation()?,
             next_offset: log.written.load(),
-            unsettled,
             log,
         })
     }
@@ -102,7 +98,7 @@ impl LogWriter {
         let (bytes, published) = match self.log.dir.is_none() {
             true => self.append_in_memory(frame)?,
             false => {
-                if self.unsettled {
+                if self.log.unsettled.load(Relaxed) {
                     self.settle()?;
                 }
                 self.append_on_disk(frame, false)?
@@ -146,7 +142,9 @@ impl LogWriter {
         self.append_on_disk(&mut frame, true)?;
         self.log.state().dir_dirty = true;
         self.log.sync()?;
-        self.unsettled = false;
+        self.log.unsettled.store(false, Relaxed);
+        self.log.state().work = true;
+        self.log.work.notify_all();
         Ok(())
     }
 

@@ -148,3 +148,35 @@ fn behind_a_frame_that_a_power_cut_took_no_inbox_position_is_believed() {
         assert_eq!(report.inbox_positions, [(7, believed)]);
     }
 }
+
+/// Opening a log indexes what is sealed; of a segment with a loss that would say that it is whole.
+#[test]
+fn a_loss_is_remembered_until_a_frame_accounts_for_it() {
+    let fs = SimFs::new(1);
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
+    let mut frame = writer.frame();
+    let mut ends = Vec::new();
+    for n in 0..2 {
+        push(&mut frame, n, &text(n));
+        frame.inbox_position(7, 100 * (n + 1));
+        writer.append(&mut frame).unwrap();
+        ends.push(log.segments()[0].bytes as usize);
+    }
+    // The next segment's first frame repeats the position.
+    let next = fill(&mut writer, &log, 2, 2);
+    drop((writer, log));
+    fs.flip(Path::new("/log/00000000000000000000.seg"), ends[0], 0);
+    for _ in 0..3 {
+        let (_writer, log, report) = open(simulated(&fs), 0).unwrap();
+        assert_eq!(report.inbox_positions, [(7, 100)]);
+        assert!(log.segments()[0].contents.is_none(), "it is not indexed");
+        fs.kill();
+    }
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
+    append(&mut writer, next..next + 1);
+    log.maintain().unwrap();
+    assert!(log.segments()[0].contents.is_some());
+    drop((writer, log));
+    let (_writer, _log, report) = open(simulated(&fs), 0).unwrap();
+    assert_eq!(report.inbox_positions, [(7, 100)]);
+}
