@@ -99,7 +99,7 @@ impl LogReader {
                         let offset = base + u64::from(i);
                         add(&mut damaged, offset, offset + 1);
                     };
-                    few.texts(&self.log, part, pieces.text(), bad)?;
+                    few.texts(&self.log, part, pieces.copy(), bad)?;
                     at = end;
                     continue;
                 }
@@ -236,31 +236,8 @@ pub(super) fn add(spans: &mut Vec<Span>, first: u64, end: u64) {
 }
 
 enum Piece {
-    /// Text of a frame.
     Frame(Arc<Frame>, Range<usize>),
-    /// Text that was read by itself.
-    Text(Vec<u8>),
-}
-
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Piece::Frame(frame, range) => &frame.bytes()[range.clone()],
-            Piece::Text(text) => text,
-        }
-    }
-
-    /// Whether it is sent from a copy.
-    fn is_copied(&self) -> bool {
-        match self {
-            Piece::Frame(frame, range) => is_copied(frame, range),
-            Piece::Text(_) => true,
-        }
-    }
-}
-
-fn is_copied(frame: &Frame, range: &Range<usize>) -> bool {
-    range.len() < COPY_BELOW || range.len() * COPY_PART < frame.bytes().len()
+    Copy(Vec<u8>),
 }
 
 #[derive(Default)]
@@ -268,19 +245,28 @@ struct Pieces(Vec<Piece>);
 
 impl Pieces {
     fn add(&mut self, frame: &Arc<Frame>, from: u32, to: u32) {
-        if from < to {
-            let range = frame.range(from..to);
+        if from >= to {
+            return;
+        }
+        let range = frame.range(from..to);
+        if range.len() >= COPY_BELOW && range.len() * COPY_PART >= frame.bytes().len() {
             self.0.push(Piece::Frame(frame.clone(), range));
+            return;
+        }
+        let bytes = &frame.bytes()[range];
+        match self.0.last_mut() {
+            Some(Piece::Copy(copy)) => copy.extend_from_slice(bytes),
+            _ => self.0.push(Piece::Copy(bytes.to_vec())),
         }
     }
 
-    /// Where text can be read to.
-    fn text(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.0.last(), Some(Piece::Text(_))) {
-            self.0.push(Piece::Text(Vec::new()));
+    /// Where more text can be copied to.
+    fn copy(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.0.last(), Some(Piece::Copy(_))) {
+            self.0.push(Piece::Copy(Vec::new()));
         }
         match self.0.last_mut() {
-            Some(Piece::Text(text)) => text,
+            Some(Piece::Copy(copy)) => copy,
             _ => unreachable!("pushed above"),
         }
     }
@@ -288,22 +274,15 @@ impl Pieces {
     fn into_body(mut self) -> Body {
         match self.0.last_mut() {
             Some(Piece::Frame(_, range)) => range.end -= SEPARATOR.len(),
-            Some(Piece::Text(text)) => text.truncate(text.len().saturating_sub(SEPARATOR.len())),
+            Some(Piece::Copy(copy)) => copy.truncate(copy.len().saturating_sub(SEPARATOR.len())),
             None => {}
         }
         let mut body = Body::new();
         body.push("[");
-        // Neighbours that are copied become one slice, made in one go.
-        for run in self.0.chunk_by_mut(|a, b| a.is_copied() && b.is_copied()) {
-            body.push(match run {
-                [Piece::Text(text)] => Slice::owned(std::mem::take(text)),
-                [Piece::Frame(frame, range)] if !is_copied(frame, range) => {
-                    Slice::shared(frame.clone(), range.clone())
-                }
-                run => {
-                    let parts: Vec<&[u8]> = run.iter().map(|piece| piece.bytes()).collect();
-                    Slice::owned(parts.concat())
-                }
+        for piece in self.0 {
+            body.push(match piece {
+                Piece::Frame(frame, range) => Slice::shared(frame, range),
+                Piece::Copy(copy) => Slice::owned(copy),
             });
         }
         body.push("]");
