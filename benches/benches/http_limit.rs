@@ -98,6 +98,7 @@ fn client(body: &Body, posts: u64) -> Run {
                 body: body.clone(),
                 deadline: now.after(Duration::from_secs(10)),
                 answer_kept: usize::MAX,
+                unproven: false,
             };
             client.start(id, request, now);
             while done.is_empty() {

@@ -59,6 +59,7 @@ pub fn post_as(url: &str, bytes: usize, identity: Option<Identity>) -> Request {
         body: Body::from(format!("[\"{}\"]", "x".repeat(bytes)).into_bytes()),
         deadline: SystemClock.now().mono.after(Duration::from_secs(10)),
         answer_kept: usize::MAX,
+        unproven: false,
     }
 }
 

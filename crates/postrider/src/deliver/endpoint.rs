@@ -113,6 +113,7 @@ impl Endpoint {
             body: source.body.clone().into(),
             deadline: now.mono.after(timeout),
             answer_kept: usize::MAX,
+            unproven: true,
         })
     }
 
@@ -155,6 +156,7 @@ impl Endpoint {
             body: if self.gzip { gzip(&body) } else { body },
             deadline: now.mono.after(timeout),
             answer_kept: 0,
+            unproven: true,
         }
     }
 }

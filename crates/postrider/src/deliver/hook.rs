@@ -123,11 +123,16 @@ pub(super) enum Stage {
     Splitting,
 }
 
+/// What is little to send, in bytes: forming and sending it costs less than turning to it.
+const LITTLE: u64 = 64 * 1024;
+
 /// Who is served first: those whose receivers are there and who have few events waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
-    /// Its last attempt was a success, and it is not behind.
+    /// Its last attempt was a success, and little waits.
     Prompt,
+    /// Its last attempt was a success, and more waits, though it is not behind.
+    Large,
     /// Its last attempt was a success, and much waits.
     Behind,
     /// Nothing is known of it, or nothing good.
@@ -135,7 +140,7 @@ pub(super) enum Rank {
 }
 
 impl Rank {
-    pub(super) const ALL: [Rank; 3] = [Rank::Prompt, Rank::Behind, Rank::Unproven];
+    pub(super) const ALL: [Rank; 4] = [Rank::Prompt, Rank::Large, Rank::Behind, Rank::Unproven];
 }
 
 /// What goes out next.
@@ -371,6 +376,7 @@ impl Hook {
         match self.is_proven() {
             false => Rank::Unproven,
             true if self.backlog.is_behind() => Rank::Behind,
+            true if self.backlog.bytes() > LITTLE => Rank::Large,
             true => Rank::Prompt,
         }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Attempt {
     pub(crate) revision: u32,
     pub(crate) batch: Uuid,
     pub(crate) spans: Vec<Span>,
+    /// Nothing good is known of the receiver.
+    pub(crate) unproven: bool,
     /// What goes out instead of the spans: these events of a rendering.
     pub(crate) rendered: Option<(Uuid, Range<u32>)>,
 }
@@ -86,7 +88,11 @@ pub(crate) struct Orders {
 
 /// Webhooks served in one turn at most, by [`Rank`], and as many again that waited for a slot: answers, and those that go
 /// first, come between.
-const SERVED_PER_TURN: [usize; 3] = [16, 16, 4];
+const SERVED_PER_TURN: [usize; 4] = [16, 16, 16, 4];
+
+/// Attempts that begin in one turn at most, by [`Rank`]: an attempt of several hundred small events takes as long as a
+/// hundred small ones.
+const ATTEMPTS_PER_TURN: [usize; 4] = [64, 4, 16, 4];
 
 /// Once the batches of one turn have so many spans, webhooks that are behind wait for the next: each span is a
 /// place of the log to read from, and others must not wait for all of them.
@@ -120,8 +126,10 @@ pub(crate) struct Scheduler {
     /// The pass that reads runs back, while the thread does something else between its parts.
     pass: Option<Refill>,
     /// Webhooks to look at in this turn, and those that wait for a slot of all webhooks'; both by [`Rank`].
-    touched: [VecDeque<u32>; 3],
-    blocked: [VecDeque<u32>; 3],
+    touched: [VecDeque<u32>; 4],
+    blocked: [VecDeque<u32>; 4],
+    /// Attempts that may still begin in this turn, by rank.
+    attempts_left: [usize; 4],
     /// Spans that batches of webhooks that are behind may still have in this turn.
     spans_left: usize,
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
@@ -178,6 +186,7 @@ impl Scheduler {
             pass: None,
             touched: Default::default(),
             blocked: Default::default(),
+            attempts_left: ATTEMPTS_PER_TURN,
             spans_left: SPANS_PER_TURN,
             timers: BinaryHeap::new(),
             deleted: HashMap::new(),
@@ -342,6 +351,7 @@ impl Scheduler {
         }
         // Those that waited for a slot come first. Who is touched during this turn waits for the next.
         self.spans_left = SPANS_PER_TURN;
+        self.attempts_left = ATTEMPTS_PER_TURN;
         for rank in Rank::ALL {
             let blocked = rank as usize;
             for _ in 0..self.blocked[blocked].len().min(SERVED_PER_TURN[blocked]) {
@@ -477,7 +487,7 @@ impl Scheduler {
     fn has_room(&self, rank: Rank) -> bool {
         let (attempts, bytes) = (self.settings.attempts, self.settings.attempt_bytes);
         let (attempts, bytes) = match rank {
-            Rank::Prompt => (attempts, bytes),
+            Rank::Prompt | Rank::Large => (attempts, bytes),
             Rank::Behind => (attempts - attempts / 8, bytes - bytes / 8),
             Rank::Unproven => (attempts - attempts / 4, bytes - bytes / 4),
         };
@@ -497,7 +507,12 @@ impl Scheduler {
                 self.touch(slot);
                 break;
             }
-            let (next, rank) = (hook.choose(now.mono), hook.rank());
+            let rank = hook.rank();
+            if self.attempts_left[rank as usize] == 0 {
+                self.touch(slot);
+                break;
+            }
+            let next = hook.choose(now.mono);
             if next == Next::Nothing || !self.has_token(slot, now.mono) {
                 break;
             }
@@ -518,7 +533,10 @@ impl Scheduler {
                 Next::Fresh | Next::Nothing => self.form(slot, lengths, now),
             };
             match batch {
-                Some(batch) => self.send(batch, now),
+                Some(batch) => {
+                    self.attempts_left[rank as usize] -= 1;
+                    self.send(batch, now);
+                }
                 None if next == Next::Probe => break,
                 None => {}
             }
@@ -567,6 +585,7 @@ impl Scheduler {
         };
         hook.unlist(live.stage, live.place, batch);
         let (exchange, retry) = (self.next_exchange, number > 1);
+        let unproven = !hook.is_proven();
         self.next_exchange += 1;
         live.stage = Stage::Flying { exchange, retry };
         hook.take_rates(events, now.mono);
@@ -586,6 +605,7 @@ impl Scheduler {
             revision,
             batch,
             spans,
+            unproven,
             rendered,
         });
     }

@@ -70,24 +70,17 @@ impl Courier {
     }
 
     fn stage(&mut self, attempt: Attempt, now: Now) {
-        let Attempt {
-            exchange,
-            webhook,
-            revision,
-            batch,
-            spans,
-            rendered,
-        } = attempt;
-        if let Some((file, events)) = rendered {
+        let (exchange, batch) = (attempt.exchange, attempt.batch);
+        if let Some((file, events)) = attempt.rendered.clone() {
             let body = self.renderings.read(file);
             let body = body.map(|found| found.and_then(|r| body::of_rendering(&r, events)));
             return match body {
-                Ok(Some(body)) => self.stage_body(exchange, webhook, revision, batch, body, now),
+                Ok(Some(body)) => self.stage_body(&attempt, body, now),
                 Ok(None) => self.scheduler.rendering_lost(batch, now),
                 Err(error) => self.unreadable(exchange, error.to_string(), now),
             };
         }
-        let assembled = match self.reader.assemble(&spans) {
+        let assembled = match self.reader.assemble(&attempt.spans) {
             Ok(assembled) => assembled,
             Err(error) => return self.unreadable(exchange, error.to_string(), now),
         };
@@ -101,7 +94,7 @@ impl Courier {
             let reader = &mut self.reader;
             return self.scheduler.missing(exchange, lost, reason, reader, now);
         }
-        self.stage_body(exchange, webhook, revision, batch, assembled.body, now);
+        self.stage_body(&attempt, assembled.body, now);
     }
 
     /// The disk refuses what is to be sent.
@@ -128,22 +121,18 @@ impl Courier {
         }
     }
 
-    fn stage_body(
-        &mut self,
-        exchange: u64,
-        webhook: Uuid,
-        revision: u32,
-        batch: Uuid,
-        body: Body,
-        now: Now,
-    ) {
-        let Some(endpoint) = self.endpoint(webhook, revision) else {
+    fn stage_body(&mut self, attempt: &Attempt, body: Body, now: Now) {
+        let (webhook, batch) = (attempt.webhook, attempt.batch);
+        let Some(endpoint) = self.endpoint(webhook, attempt.revision) else {
             return self.scheduler.unaddressed(batch, now);
         };
         let timeout = self.settings.attempt_timeout;
         let token = self.tokens.of(webhook, &endpoint);
-        let request = endpoint.request(batch, body, token, now, timeout);
-        self.staged.push((exchange, request));
+        let request = Request {
+            unproven: attempt.unproven,
+            ..endpoint.request(batch, body, token, now, timeout)
+        };
+        self.staged.push((attempt.exchange, request));
     }
 
     /// Stages a token request, from where the webhook has its tokens now.

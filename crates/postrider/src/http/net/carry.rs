@@ -21,6 +21,9 @@ const FRESH: Hint = Hint {
     end: false,
 };
 
+/// Connections, and requests that wait for one, that end in one turn because they are due.
+pub(super) const EXPIRED_PER_TURN: usize = 16;
+
 impl Client {
     /// Makes a fresh connection for a request.
     pub(super) fn open(&mut self, mut job: Box<Job>, now: Instant) {
@@ -125,7 +128,7 @@ impl Client {
         let error = match tunnel.turn(&mut link, &mut self.buf, hint.input) {
             Turn::Pending => return self.keep(slot, Conn::Tunnel { job, tunnel, link }),
             Turn::Yielded => {
-                self.again.push((slot, hint.again()));
+                self.ready.note(slot, hint.again(), true);
                 return self.keep(slot, Conn::Tunnel { job, tunnel, link });
             }
             // Behind the answer there is nothing yet: the target speaks TLS, and waits for us.
@@ -157,7 +160,7 @@ impl Client {
     }
 
     /// Handles what the kernel reported about a slot.
-    pub(super) fn ready(&mut self, slot: usize, hint: Hint, now: Instant) {
+    pub(super) fn look(&mut self, slot: usize, hint: Hint, now: Instant) {
         match self.slots.take(slot) {
             Some(Conn::Busy { job, link }) => self.advance(slot, job, link, hint, now),
             Some(Conn::Tunnel { job, tunnel, link }) => {
@@ -196,10 +199,13 @@ impl Client {
         hint: Hint,
         now: Instant,
     ) {
-        match job.turn(&mut link, &mut self.buf, hint.input) {
+        let turn = job.turn(&mut link, &mut self.buf, hint.input);
+        self.moved += link.take_moved();
+        match turn {
             turn @ (Turn::Pending | Turn::Yielded) => {
                 if let Turn::Yielded = turn {
-                    self.again.push((slot, hint.again()));
+                    job.unproven = true;
+                    self.ready.note(slot, hint.again(), true);
                 }
                 job.enter(job.phase_on(&link), &self.config.timeouts, now);
                 self.keep(slot, Conn::Busy { job, link });
@@ -272,11 +278,13 @@ impl Client {
         self.finish(*job, Ok(response), now);
     }
 
-    /// Does what is due: deadlines, the next address, idle connections that are too old.
+    /// Does what is due: deadlines, the next address, idle connections that are too old. A few in one turn: what began
+    /// together is due together, and others must come between.
     pub(super) fn expire(&mut self, now: Instant) {
         self.due = NEVER;
         let is_due = |(slot, conn): (usize, &Conn)| (conn.due() <= now).then_some(slot);
-        let due: Vec<usize> = self.slots.iter().filter_map(is_due).collect();
+        let due = self.slots.iter().filter_map(is_due);
+        let due: Vec<usize> = due.take(EXPIRED_PER_TURN).collect();
         for slot in due {
             match self.slots.take(slot) {
                 Some(Conn::Busy { mut job, link }) => match job.timed_out() {
@@ -311,9 +319,14 @@ impl Client {
                 None => {}
             }
         }
+        let mut left = EXPIRED_PER_TURN;
         let (late, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|job| job.phase_by <= now);
+            .partition(|job| {
+                let late = job.phase_by <= now && left > 0;
+                left -= usize::from(late);
+                late
+            });
         self.waiting = waiting;
         for job in Vec::from(late) {
             let error = HttpError::timeout(Phase::Queue, &job.target);

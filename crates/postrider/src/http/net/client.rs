@@ -26,6 +26,7 @@ use mio::{Events, Poll, Token};
 use super::conn::{Conn, Hint, Job};
 use super::names::Names;
 use super::place::Pool;
+use super::ready::Ready;
 use super::resolve::{self, LookUp};
 use super::slots::Slots;
 use super::socket::above_stdio;
@@ -39,9 +40,10 @@ use crate::time::{Clock, Instant};
 const WAKE: Token = Token(usize::MAX);
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 256;
-/// Steps of TLS handshakes that are taken in one turn, behind everything else: one costs as much as many answers over kept
-/// connections, and hundreds may be due in one moment.
-pub(super) const HANDSHAKES: usize = 16;
+/// Of connections that come later than others, so many are looked at in one turn: hundreds may be ready in one moment.
+pub(super) const LATER_PER_TURN: usize = 16;
+/// No more of them in this turn once they have sent and received so many bytes.
+const LATER_BYTES: usize = 512 * 1024;
 /// Bytes read at once: an answer is seldom more than a few hundred.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -56,12 +58,10 @@ pub struct Client {
     pub(super) config: Config,
     pub(super) poll: Poll,
     events: Events,
-    /// What the kernel reported, by slot.
-    ready: Vec<(usize, Hint)>,
-    /// What has more to read than its share of a turn.
-    pub(super) again: Vec<(usize, Hint)>,
-    /// Those of them that shake hands, in the order they came.
-    handshakes: VecDeque<(usize, Hint)>,
+    /// What the kernel reported, and what has more to read than its share of a turn.
+    pub(super) ready: Ready,
+    /// Bytes sent and received, as exchanges went on; set to zero where that is of interest.
+    pub(super) moved: usize,
     waker: Arc<Waker>,
     pub(super) names: Names,
     pub(super) tls: Tls,
@@ -130,9 +130,8 @@ impl Client {
             config,
             poll,
             events: Events::with_capacity(EVENTS),
-            ready: Vec::new(),
-            again: Vec::new(),
-            handshakes: VecDeque::new(),
+            ready: Ready::default(),
+            moved: 0,
             names: Names::new(Arc::clone(&waker), look_up),
             waker,
             tls,
@@ -220,18 +219,21 @@ impl Client {
     ) -> io::Result<()> {
         self.wait(timeout, clock)?;
         let now = clock.now().mono;
-        let mut ready = std::mem::take(&mut self.ready);
-        for (slot, hint) in ready.drain(..) {
-            if self.slots.get(slot).is_some_and(Conn::is_handshaking) {
-                self.handshakes.push_back((slot, hint));
-            } else {
-                self.ready(slot, hint, now);
+        // Who comes later for having had a share just now waits for the next turn.
+        let (first, later) = (self.ready.first(), self.ready.later());
+        for _ in 0..first {
+            if let Some((slot, hint)) = self.ready.next_first() {
+                self.look(slot, hint, now);
             }
         }
-        self.ready = ready;
-        let due = self.handshakes.len().min(HANDSHAKES);
-        for (slot, hint) in self.handshakes.drain(..due).collect::<Vec<_>>() {
-            self.ready(slot, hint, now);
+        self.moved = 0;
+        for _ in 0..later.min(LATER_PER_TURN) {
+            if let Some((slot, hint)) = self.ready.next_later() {
+                self.look(slot, hint, now);
+            }
+            if self.moved >= LATER_BYTES {
+                break;
+            }
         }
         while let Some((name, known)) = self.names.next_outcome(now) {
             self.resolved(&name, &known, now);
@@ -275,8 +277,7 @@ impl Client {
             (a, b) => a.or(b),
         };
         let busy = !self.finished.is_empty()
-            || !self.again.is_empty()
-            || !self.handshakes.is_empty()
+            || self.ready.first() + self.ready.later() > 0
             || (self.freed && !self.waiting.is_empty());
         let timeout = match timeout {
             _ if busy => Some(Duration::ZERO),
@@ -295,10 +296,11 @@ impl Client {
             input: e.is_readable() || e.is_error() || e.is_read_closed(),
             end: e.is_read_closed(),
         };
-        let connections = self.events.iter().filter(|e| e.token() != WAKE);
-        self.ready
-            .extend(connections.map(|e| (e.token().0, hint(e))));
-        self.ready.append(&mut self.again);
+        for event in self.events.iter().filter(|e| e.token() != WAKE) {
+            let Token(slot) = event.token();
+            let later = self.slots.get(slot).is_some_and(Conn::comes_later);
+            self.ready.note(slot, hint(event), later);
+        }
         Ok(())
     }
 }

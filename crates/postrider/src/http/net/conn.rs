@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) proxy: Option<Proxy>,
     pub(super) deadline: Instant,
     pub(super) started: Instant,
+    /// Others come first: see [`Request::unproven`], or it had more to say than one share.
+    pub(super) unproven: bool,
     /// Sent over a connection that had carried another exchange.
     pub(super) reused: bool,
     /// How long that had been idle.
@@ -85,8 +87,13 @@ impl Conn {
         }
     }
 
-    /// Whether going on takes a step of a TLS handshake.
-    pub(super) fn is_handshaking(&self) -> bool {
+    /// Whether others come first.
+    pub(super) fn comes_later(&self) -> bool {
+        self.is_handshaking() || self.job().is_some_and(|job| job.unproven)
+    }
+
+    /// Whether going on takes a step of a TLS handshake: one costs as much as many answers over kept connections.
+    fn is_handshaking(&self) -> bool {
         match self {
             Conn::Connecting { job, .. } => job.proxy.is_none() && job.target.is_https(),
             Conn::Busy { link, .. } => link.is_handshaking(),
@@ -118,6 +125,14 @@ pub(super) struct Hint {
 }
 
 impl Hint {
+    /// Both.
+    pub(super) fn and(self, other: Hint) -> Hint {
+        Hint {
+            input: self.input || other.input,
+            end: self.end || other.end,
+        }
+    }
+
     /// The same, for who left input behind.
     pub(super) fn again(self) -> Hint {
         Hint {
@@ -150,6 +165,7 @@ impl Job {
             body,
             deadline,
             answer_kept,
+            unproven,
         } = request;
         let proxy = config.proxy_for(&target).cloned();
         let mut whole_url = None;
@@ -172,7 +188,9 @@ impl Job {
             ..config.limits
         };
         let out = Outgoing::new(head, body);
-        Job::sending(id, target, (method, out), deadline, limits, now).through(proxy)
+        let mut job = Job::sending(id, target, (method, out), deadline, limits, now);
+        (job.proxy, job.unproven) = (proxy, unproven);
+        job
     }
 
     /// Gets ready to ask the proxy for a tunnel to another job's target.
@@ -187,7 +205,9 @@ impl Job {
             body_kept: 0,
             ..config.limits
         };
-        Job::sending(job.id, target, out, job.deadline, limits, now)
+        let mut tunnel = Job::sending(job.id, target, out, job.deadline, limits, now);
+        tunnel.unproven = job.unproven;
+        tunnel
     }
 
     /// What has to be connected to: the proxy or the target.
@@ -201,11 +221,6 @@ impl Job {
             Some(_) => error.at_proxy(),
             None => error,
         }
-    }
-
-    fn through(mut self: Box<Job>, proxy: Option<Proxy>) -> Box<Job> {
-        self.proxy = proxy;
-        self
     }
 
     fn sending(
@@ -222,6 +237,7 @@ impl Job {
             proxy: None,
             deadline,
             started: now,
+            unproven: false,
             reused: false,
             waited: Duration::ZERO,
             phase: Phase::Queue,

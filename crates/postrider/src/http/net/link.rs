@@ -23,6 +23,8 @@ pub(super) struct Link {
     idle_talk: usize,
     /// Requests that it has been given.
     carried: u32,
+    /// Bytes sent and received since [`take_moved`](Link::take_moved), without what TLS adds.
+    moved: usize,
 }
 
 /// How far a send got.
@@ -61,6 +63,7 @@ impl Link {
             tls: None,
             idle_talk: 0,
             carried: 0,
+            moved: 0,
         }
     }
 
@@ -79,6 +82,11 @@ impl Link {
         self.carried
     }
 
+    /// Bytes sent and received since this was asked last.
+    pub(super) fn take_moved(&mut self) -> usize {
+        std::mem::take(&mut self.moved)
+    }
+
     /// Whether this is TLS and its handshake is not over.
     pub(super) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
@@ -93,6 +101,7 @@ impl Link {
                 match self.socket.send(&parts) {
                     Ok(n) => {
                         out.advance(n);
+                        self.moved += n;
                         // Asking again would only bring WouldBlock: a short send has already told
                         // the kernel to report when there is space.
                         if n < all {
@@ -115,6 +124,7 @@ impl Link {
             // Takes what fits rustls' buffer, which is empty now.
             let n = tls.writer().write_vectored(&out.parts())?;
             out.advance(n);
+            self.moved += n;
         }
     }
 
@@ -123,7 +133,10 @@ impl Link {
         let Some(tls) = &mut self.tls else {
             return match self.socket.recv(buf) {
                 Ok(0) => Ok(Received::End { clean: true }),
-                Ok(n) => Ok(Received::Bytes(n)),
+                Ok(n) => {
+                    self.moved += n;
+                    Ok(Received::Bytes(n))
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Received::Blocked),
                 Err(e) => Err(LinkError::Io(e)),
             };
@@ -153,7 +166,10 @@ impl Link {
             match tls.read_tls(&mut &self.socket) {
                 // rustls tells the reader about the end, except before there is one.
                 Ok(0) if tls.is_handshaking() => return Ok(Received::End { clean: false }),
-                Ok(n) => self.idle_talk += n,
+                Ok(n) => {
+                    self.idle_talk += n;
+                    self.moved += n;
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Blocked),
                 Err(e) => return Err(LinkError::Io(e)),
             }

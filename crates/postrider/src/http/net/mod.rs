@@ -23,6 +23,7 @@ mod place;
 mod policy;
 mod proxy;
 mod race;
+mod ready;
 mod request;
 mod resolve;
 mod slots;

@@ -190,6 +190,7 @@ impl Client {
     /// Gives a slot back after its connection has ended.
     pub(super) fn release(&mut self, slot: usize, place: &Place) {
         self.slots.release(slot);
+        self.ready.forget(slot);
         self.freed = true;
         if let Some(pool) = self.pools.get_mut(place) {
             pool.open -= 1;

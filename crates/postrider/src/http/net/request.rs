@@ -23,6 +23,8 @@ pub struct Request {
     /// Bytes of the answer's body that are wanted: memory that a hostile receiver fills. At most
     /// [`Limits::body_kept`](crate::http::proto::Limits::body_kept).
     pub answer_kept: usize,
+    /// Nothing good is known of its receiver: in each turn others come first, and of such as this a few.
+    pub unproven: bool,
 }
 
 /// An answer.

@@ -172,6 +172,34 @@ fn who_waited_for_a_place_is_served_a_few_a_turn() {
     assert!(turns >= 90 / (2 * SERVED_PER_TURN[0]), "{turns}");
 }
 
+/// Hundreds of webhooks may be due in one moment, with hundreds of events each.
+#[test]
+fn large_batches_begin_a_few_a_turn_and_behind_those_who_have_little_to_send() {
+    const LARGE: u8 = 20;
+    let mut world = World::new();
+    for n in 1..=LARGE {
+        world.put(n, 1, pace(), wants(&[1]));
+    }
+    world.put(LARGE + 1, 1, pace(), wants(&[2]));
+    // All have proved that they are there.
+    world.push(&[1, 2]);
+    world.answer_all(200);
+    world.append([(1, 0); 7000]);
+    world.append([(2, 0)]);
+    let mut turns = 0;
+    while world.flying.len() <= usize::from(LARGE) {
+        let before = world.flying.len();
+        world.scheduler.turn(&mut world.events, world.now);
+        world.collect();
+        let begun = &world.flying[before..];
+        let of_little = begun.iter().position(|a| a.webhook == hook(LARGE + 1));
+        assert_eq!(of_little, (turns == 0).then_some(0), "first of all");
+        let large = begun.len() - usize::from(turns == 0);
+        assert!(large <= ATTEMPTS_PER_TURN[Rank::Large as usize], "{large}");
+        turns += 1;
+    }
+}
+
 #[test]
 fn a_receiver_that_is_too_busy_gets_fewer_batches_at_once() {
     let mut world = World::one(Pace {

@@ -9,4 +9,5 @@ mod ranges;
 mod support;
 mod timing;
 mod tls;
+mod turns;
 mod unhappy;

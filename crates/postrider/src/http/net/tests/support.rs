@@ -153,6 +153,7 @@ pub(super) fn post(url: &str, body: impl Into<Body>) -> Request {
         body: body.into(),
         deadline: now().after(Duration::from_secs(10)),
         answer_kept: usize::MAX,
+        unproven: false,
     }
 }
 

@@ -21,7 +21,7 @@ use rustls::{
 use rustls_pki_types::PrivateKeyDer;
 
 use super::support::*;
-use crate::http::net::client::HANDSHAKES;
+use crate::http::net::client::LATER_PER_TURN;
 use crate::http::{BodyEnd, Client, Config, ErrorKind, NoReuse, Phase, Reuse};
 use crate::time::SystemClock;
 
@@ -240,7 +240,7 @@ fn a_large_body_goes_through_tls_whole() {
 /// A thousand receivers that answer a handshake in one moment must not hold up what goes over kept connections.
 #[test]
 fn handshakes_are_a_few_a_turn() {
-    const ALL: usize = 4 * HANDSHAKES;
+    const ALL: usize = 4 * LATER_PER_TURN;
     let ca = Ca::new();
     let server = ca.server("127.0.0.1", |_| {});
     let hellos = Arc::new(Barrier::new(ALL));
@@ -282,7 +282,7 @@ fn handshakes_are_a_few_a_turn() {
         client
             .poll(Some(Duration::from_secs(10)), &SystemClock, &mut done)
             .unwrap();
-        assert!(before - shaking(&client) <= HANDSHAKES);
+        assert!(before - shaking(&client) <= LATER_PER_TURN);
     }
     poll_until(&mut client, &mut done, |_, done| done.len() == ALL);
     done.into_iter()

@@ -267,7 +267,7 @@ fn an_endless_body_is_read_a_share_a_turn() {
     });
     wait.recv().unwrap();
     client.poll(None, &SystemClock, &mut done).unwrap();
-    assert_eq!(client.again.len(), 1);
+    assert_eq!(client.ready.later(), 1);
     client.poll(None, &SystemClock, &mut done).unwrap();
     assert_eq!(
         answer(done.pop().expect("the rest of it")).end,
