@@ -4,15 +4,21 @@
 //! `cargo bench -p postrider-bench --bench hostile`; `SECONDS` (20), `HOSTILE` (1000), `RATE` (500
 //! events a second) and `PORTS` (1) change it: hostile receivers on one port share the connections that one
 //! target may have; on a port each, they have as many as all targets may. `IDLE=1` gives their process only the time that
-//! nobody else wants (`chrt --idle`), as if they were on another machine: what is left is the engine's own. Every event goes to every webhook. Latency is from the push to the last
-//! byte of the POST that holds the event. The hostile receivers are a process of their own, so that
-//! memory is that of the engine, the producer and the good receivers.
+//! nobody else wants (`chrt --idle`), as if they were on another machine: what is left is the engine's own. With `BURN=1` there is a
+//! third run: the good receivers beside a process that is no receiver at all and burns as much CPU as the hostile ones did, in as
+//! many threads. It is the yardstick: what a machine of so few cores costs, whoever takes them.
+//!
+//! Every event goes to every webhook. Latency is from the push to the last byte of the POST that holds the event; figures of
+//! a run of more than a minute are those of what was pushed after the first. Alone is measured for 20 s at most. The hostile
+//! receivers are a process of their own, so that memory is that of the engine, the producer and the good receivers.
 
 use postrider::engine::{Engine, PushOptions};
 use postrider::event::{Field, FieldName, Value, types};
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
-use postrider_bench::figures::{cpu_time, machine, percentile, ran_and_waited, resident_kib};
+use postrider_bench::figures::{
+    children_cpu_time, cpu_time, machine, percentile, ran_and_waited, resident_kib,
+};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +28,13 @@ use std::time::{Duration, Instant};
 
 /// In the environment of the process that plays the hostile receivers.
 const ROLE: &str = "POSTRIDER_BENCH_HOSTILE";
+/// The same, of the process that burns CPU: how many thousandths of a core, in how many threads.
+const BURN: &str = "POSTRIDER_BENCH_BURN";
 const GOOD: usize = 10;
+/// The name of the good receivers' threads.
+const GOOD_THREAD: &str = "good";
+/// What is pushed in a run's first so many seconds does not count, if it goes on for longer.
+const SETTLED: u64 = 60;
 /// The batch id of test POSTs: even a hostile receiver passes these.
 const TEST_BATCH: &str = "77c2b630-d712-11e4-9642-efc2723b99c1";
 
@@ -30,6 +42,9 @@ fn main() {
     raise_descriptor_limit();
     if let Some(ports) = std::env::var(ROLE).ok().and_then(|v| v.parse().ok()) {
         return hostile::serve(ports);
+    }
+    if let Ok(how) = std::env::var(BURN) {
+        return burn(&how);
     }
     let test = std::env::args().any(|arg| arg == "--test");
     let number = |name, or, quick| {
@@ -41,16 +56,26 @@ fn main() {
     let ports = number("PORTS", 1, 1).max(1);
     println!("{}", machine());
     println!("{GOOD} good webhooks, {rate} events/s to each, {seconds} s");
-    let alone = measure(seconds, rate, 0, ports);
+    let alone = measure(seconds.min(20), rate, Beside::Nobody);
     alone.report("alone");
-    let beside = measure(seconds, rate, count, ports);
+    let beside = measure(seconds, rate, Beside::Hostile { count, ports });
     beside.report(&format!("beside {count} hostile"));
+    if std::env::var_os("BURN").is_some() {
+        let thousandths = beside.others.as_millis() as u64 / seconds;
+        let burn = Beside::Burning {
+            thousandths,
+            threads: count,
+        };
+        let what = format!("beside {:.2} cores burnt", thousandths as f64 / 1000.0);
+        measure(seconds.min(20), rate, burn).report(&what);
+    }
     let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
     println!(
-        "p50 {:.2} times, p99 {:.2} times as long; memory grew by {:.1} MB while they were served",
+        "p50 {:.2} times, p99 {:.2} times as long; memory grew by {:.1} MB while they were served, alone by {:.1}",
         ratio(beside.p50, alone.p50),
         ratio(beside.p99, alone.p99),
-        beside.grown_kib as f64 / 1024.0
+        beside.grown_kib as f64 / 1024.0,
+        alone.grown_kib as f64 / 1024.0,
     );
 }
 
@@ -59,17 +84,28 @@ struct Figures {
     p99: u64,
     max: u64,
     memory_kib: u64,
-    /// From a quarter of the time to the end.
+    /// From a quarter of the time, or the end of the first minute, to the end.
     grown_kib: i64,
     cpu: Duration,
     /// Of the deliver thread: ran, and waited for a core.
     deliver: (Duration, Duration),
+    /// Of all good receivers together: waited for a core.
+    good_waited: Duration,
+    /// CPU time of the other process.
+    others: Duration,
+}
+
+/// What there is beside the good receivers.
+enum Beside {
+    Nobody,
+    Hostile { count: u64, ports: u64 },
+    Burning { thousandths: u64, threads: u64 },
 }
 
 impl Figures {
     fn report(&self, what: &str) {
         println!(
-            "{what:24} p50 {:8.2} ms  p99 {:8.2} ms  max {:8.2} ms  memory {:6.1} MB  CPU {:5.2} s, deliver thread {:.2} s and {:.2} s in wait of a core",
+            "{what:24} p50 {:8.2} ms  p99 {:8.2} ms  max {:8.2} ms  memory {:6.1} MB  CPU {:5.2} s, deliver thread {:.2} s; waited for a core: deliver thread {:.2} s, good receivers {:.2} s; others' CPU {:.2} s",
             self.p50 as f64 / 1e6,
             self.p99 as f64 / 1e6,
             self.max as f64 / 1e6,
@@ -77,11 +113,13 @@ impl Figures {
             self.cpu.as_secs_f64(),
             self.deliver.0.as_secs_f64(),
             self.deliver.1.as_secs_f64(),
+            self.good_waited.as_secs_f64(),
+            self.others.as_secs_f64(),
         );
     }
 }
 
-fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
+fn measure(seconds: u64, rate: u64, others: Beside) -> Figures {
     let events = seconds * rate;
     let pushed: Arc<Vec<AtomicU64>> = Arc::new((0..events).map(|_| AtomicU64::new(0)).collect());
     let began = Instant::now();
@@ -103,25 +141,33 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
         let port = good_receiver(began, &pushed, &latencies);
         create(format!("good {n}"), format!("http://127.0.0.1:{port}/"), 0);
     }
-    let mut process = (hostile > 0).then(|| hostile::start(ports));
-    if let Some((_, ports)) = &process {
-        for (n, port) in (0..hostile).zip(ports.iter().cycle()) {
-            create(
-                format!("hostile {n}"),
-                format!("http://127.0.0.1:{port}/{n}"),
-                1000,
-            );
+    let others_cpu = children_cpu_time();
+    let process = match others {
+        Beside::Nobody => None,
+        Beside::Hostile { count, ports } => {
+            let (child, ports) = hostile::start(ports);
+            for (n, port) in (0..count).zip(ports.iter().cycle()) {
+                let target = format!("http://127.0.0.1:{port}/{n}");
+                create(format!("hostile {n}"), target, 1000);
+            }
+            Some(child)
         }
-    }
+        Beside::Burning {
+            thousandths,
+            threads,
+        } => Some(start_burning(thousandths, threads)),
+    };
 
     let fields = event::fields();
     let (cpu, start) = (cpu_time(), Instant::now());
     let deliver = ran_and_waited("postrider-deliv");
+    let good = ran_and_waited(GOOD_THREAD);
+    let settled = if seconds > SETTLED { SETTLED * rate } else { 0 };
     let mut memory_then = 0;
     for n in 0..events {
         let due = start + Duration::from_nanos(n * 1_000_000_000 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        if n == events / 4 {
+        if n == settled.max(events / 4) {
             memory_then = resident_kib();
         }
         let mut fields = fields.clone();
@@ -144,14 +190,17 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
     }
     let (cpu, memory) = (cpu_time() - cpu, resident_kib());
     let deliver_now = ran_and_waited("postrider-deliv");
+    let good_now = ran_and_waited(GOOD_THREAD);
     let stats = engine.stats();
     assert!(stats.balanced(), "{stats:?}");
     drop(engine.close(Duration::ZERO));
-    if let Some((child, _)) = &mut process {
+    if let Some(mut child) = process {
         let _ = child.kill();
         let _ = child.wait();
     }
-    let mut all = std::mem::take(&mut *latencies.lock().expect("whole"));
+    let all = std::mem::take(&mut *latencies.lock().expect("whole"));
+    let counts = all.into_iter().filter(|(n, _)| *n as u64 >= settled);
+    let mut all: Vec<u64> = counts.map(|(_, latency)| latency).collect();
     all.sort_unstable();
     Figures {
         p50: percentile(&all, 0.5),
@@ -161,6 +210,8 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
         grown_kib: memory as i64 - memory_then as i64,
         cpu,
         deliver: (deliver_now.0 - deliver.0, deliver_now.1 - deliver.1),
+        good_waited: good_now.1.saturating_sub(good.1),
+        others: children_cpu_time() - others_cpu,
     }
 }
 
@@ -168,7 +219,7 @@ fn measure(seconds: u64, rate: u64, hostile: u64, ports: u64) -> Figures {
 fn good_receiver(
     began: Instant,
     pushed: &Arc<Vec<AtomicU64>>,
-    latencies: &Arc<Mutex<Vec<u64>>>,
+    latencies: &Arc<Mutex<Vec<(u32, u64)>>>,
 ) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
@@ -176,7 +227,7 @@ fn good_receiver(
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (pushed, latencies) = (Arc::clone(&pushed), Arc::clone(&latencies));
-            std::thread::spawn(move || {
+            let each = move || {
                 let mut stream = BufReader::new(stream);
                 let (mut body, mut mine) = (Vec::new(), Vec::new());
                 while let Some(head) = read_head(&mut stream) {
@@ -189,7 +240,7 @@ fn good_receiver(
                     for rest in text.split("\"x_seq\":").skip(1) {
                         let end = rest.find(|c: char| !c.is_ascii_digit()).expect("more");
                         let n: usize = rest[..end].parse().expect("a number");
-                        mine.push(now - pushed[n].load(Ordering::Acquire));
+                        mine.push((n as u32, now - pushed[n].load(Ordering::Acquire)));
                     }
                     latencies.lock().expect("whole").append(&mut mine);
                     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -197,10 +248,45 @@ fn good_receiver(
                         return;
                     }
                 }
-            });
+            };
+            let thread = std::thread::Builder::new().name(GOOD_THREAD.to_owned());
+            thread.spawn(each).expect("a thread");
         }
     });
     port
+}
+
+/// Starts the process that burns CPU.
+fn start_burning(thousandths: u64, threads: u64) -> Child {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = Command::new(program);
+    command.env(BURN, format!("{thousandths} {threads}"));
+    command.stdin(Stdio::piped()).spawn().expect("it starts")
+}
+
+/// Burns so much in so many threads, each a little in every tenth of a second.
+fn burn(how: &str) {
+    const PERIOD: Duration = Duration::from_millis(100);
+    let mut numbers = how
+        .split(' ')
+        .map_while(|number| number.parse::<u32>().ok());
+    let (thousandths, threads) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(1));
+    let busy = PERIOD * thousandths / 1000 / threads;
+    for n in 0..threads {
+        let phase = PERIOD * n / threads;
+        let each = move || {
+            std::thread::sleep(phase);
+            loop {
+                let began = Instant::now();
+                while began.elapsed() < busy {}
+                std::thread::sleep(PERIOD.saturating_sub(busy));
+            }
+        };
+        let thread = std::thread::Builder::new().stack_size(64 << 10);
+        thread.spawn(each).expect("a thread");
+    }
+    // Ends with whoever started it.
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 struct Head {

@@ -13,10 +13,19 @@ pub fn percentile(sorted: &[u64], p: f64) -> u64 {
 
 /// User and system time of this process so far.
 pub fn cpu_time() -> Duration {
+    cpu_time_of(libc::RUSAGE_SELF)
+}
+
+/// User and system time of the processes that this one has started and waited for.
+pub fn children_cpu_time() -> Duration {
+    cpu_time_of(libc::RUSAGE_CHILDREN)
+}
+
+fn cpu_time_of(who: libc::c_int) -> Duration {
     // SAFETY: getrusage fills the struct it is given, which is plain data.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        libc::getrusage(who, &mut usage);
         usage
     };
     let time = |t: libc::timeval| {
