@@ -2,11 +2,14 @@
 
 use crate::cc::{need_program, run, workspace};
 use postrider::event::{Encoder, Schema};
-use postrider::filter::{Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts};
+use postrider::filter::{
+    Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Role, Seat,
+};
 use postrider::time::SystemClock;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -76,10 +79,30 @@ impl Modules {
     }
 }
 
+/// Who takes batches through the filters for a host; it comes back with each.
+struct Asked {
+    seat: Seat<Asked>,
+    answer: Sender<Answer>,
+}
+
+type Answer = (Box<Asked>, Batch);
+
+impl Role for Asked {
+    fn seat(&mut self) -> &mut Seat<Asked> {
+        &mut self.seat
+    }
+
+    fn go_on(self: Box<Self>, batch: Batch) {
+        let answer = self.answer.clone();
+        drop(answer.send((self, batch)));
+    }
+}
+
 /// A host without an engine.
 pub struct Host {
     /// The host.
-    pub filters: Filters,
+    pub filters: Arc<Filters>,
+    asked: Mutex<(Option<Box<Asked>>, Receiver<Answer>)>,
     schema: Arc<Schema>,
     said: Arc<Mutex<Vec<String>>>,
     _copies: TempDir,
@@ -91,7 +114,7 @@ impl Host {
         let copies = TempDir::new().expect("a directory for copies");
         let schema = Arc::new(Schema::new(false));
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
-        let filters = Filters::new(Parts {
+        let filters = Arc::new(Filters::new(Parts {
             schema: schema.clone(),
             clock: Arc::new(SystemClock),
             say: {
@@ -99,9 +122,13 @@ impl Host {
                 Arc::new(move |_, line| said.lock().unwrap().push(line.to_owned()))
             },
             dir: copies.path().to_owned(),
-        });
+        }));
+        let (answer, answers) = channel();
+        let seat = filters.seat("asked").expect("the first");
+        let asked = Some(Box::new(Asked { seat, answer }));
         Host {
             filters,
+            asked: Mutex::new((asked, answers)),
             schema,
             said,
             _copies: copies,
@@ -139,7 +166,16 @@ impl Host {
             let encoded = encoded.unwrap_or_else(|e| panic!("{e}: {line}"));
             batch.push(&encoded.entry, encoded.text, true);
         }
-        let batch = self.filters.run(&self.filters.now(), batch);
+        let mut asked = self.asked.lock().unwrap();
+        let (chain, role) = (self.filters.now(), asked.0.take().expect("it came back"));
+        Seat::start(role, move |role| {
+            if let Some((role, batch)) = chain.run(role, batch) {
+                role.go_on(batch);
+            }
+        })
+        .expect("a thread");
+        let (role, batch) = asked.1.recv().expect("an answer");
+        asked.0 = Some(role);
         (0..batch.len())
             .map(|i| {
                 let text = batch.text(i).to_vec();

@@ -15,6 +15,13 @@ pub fn spawn<T: Send + 'static>(
         .spawn(body)
 }
 
+/// Gives this thread another name. What keeps it from having one is not worth an error.
+pub(crate) fn rename(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
 /// All signals blocked on this thread until dropped.
 struct SignalsBlocked(libc::sigset_t);
 

@@ -1,7 +1,7 @@
 //! The threads on which batches go through the filters of their webhook.
 //!
-//! One thread for each webhook that has filters and sends: so a filter that is slow, or never returns, delays
-//! its webhook alone, and the deliver thread waits for none. It reads the batch from the log, takes it through the filters and writes
+//! One thread for each webhook that has filters and sends: so a filter that is slow delays its webhook alone, and so does one that
+//! never returns, until another thread goes on; the deliver thread waits for none. It reads the batch from the log, takes it through the filters and writes
 //! what they left, durably; what that means is for the scheduler to decide and to journal.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,18 +16,19 @@ use super::ahead::ReadAhead;
 use super::body::add;
 use super::scheduler::{Made, Render};
 use crate::event::SEPARATOR;
-use crate::filter::{Batch, Fate, Filters};
+use crate::filter::{Batch, Fate, Filters, InForce, Role, Seat};
 use crate::http::Waker;
 use crate::journal::{Reason, Rendering, RenderingWriter, Span, Written};
 use crate::log::{Frame, Log};
-use crate::thread;
 
 /// What became of a batch that was to be rendered.
 pub(super) struct Rendered {
     pub(super) batch: Uuid,
-    /// `None`: the filters left it as it is. No file: they left nothing of it.
-    pub(super) result: Result<Option<(Made, Option<Written>)>, Unrendered>,
+    pub(super) result: Outcome,
 }
+
+/// `None`: the filters left the batch as it is. No file: they left nothing of it.
+type Outcome = Result<Option<(Made, Option<Written>)>, Unrendered>;
 
 /// Why a batch could not be rendered.
 pub(super) enum Unrendered {
@@ -96,19 +97,26 @@ impl Renderers {
             Some(jobs) => jobs,
             None => {
                 let (jobs, todo) = unbounded();
-                let worker = Worker {
-                    filters: renderer.filters.clone(),
+                let seat = renderer.filters.seat("postrider-render");
+                let taken = || io::Error::other("a thread before it has not ended");
+                let worker = Box::new(Worker {
+                    seat: seat.ok_or_else(taken)?,
+                    todo,
+                    batch: None,
+                    events: Vec::new(),
+                    selected: Vec::new(),
                     reader: ReadAhead::new(self.log.clone()),
                     writer: self.writer.clone(),
                     waker: self.waker.clone(),
                     give: self.give.clone(),
-                };
-                thread::spawn("postrider-render", move || worker.run(&todo))?;
+                });
+                Seat::start(worker, |worker| worker.run())?;
                 jobs
             }
         };
-        // Its thread ends only when this is dropped.
-        let _ = jobs.send(render);
+        // Its thread ends when this is dropped, or if it panics.
+        jobs.send(render)
+            .map_err(|_| io::Error::other("the thread has ended"))?;
         renderer.jobs = Some(jobs);
         Ok(true)
     }
@@ -120,52 +128,99 @@ impl Renderers {
 }
 
 struct Worker {
-    filters: Arc<Filters>,
+    seat: Seat<Worker>,
+    todo: Receiver<Render>,
+    /// What it is at.
+    batch: Option<Uuid>,
+    events: Vec<Logged>,
+    /// Which of them are with the filters.
+    selected: Vec<bool>,
     reader: ReadAhead,
     writer: RenderingWriter,
     waker: Arc<Waker>,
     give: Sender<Rendered>,
 }
 
+impl Role for Worker {
+    fn seat(&mut self) -> &mut Seat<Worker> {
+        &mut self.seat
+    }
+
+    fn go_on(mut self: Box<Self>, batch: Batch) {
+        self.finish(&batch);
+        self.run();
+    }
+}
+
+impl Drop for Worker {
+    /// Somebody waits for every batch.
+    fn drop(&mut self) {
+        self.answer(Err(panicked()));
+    }
+}
+
+fn panicked() -> Unrendered {
+    Unrendered::Failed("rendering a batch panicked".into())
+}
+
+fn guarded<T>(body: impl FnOnce() -> Result<T, Unrendered>) -> Result<T, Unrendered> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
+}
+
 impl Worker {
-    fn run(mut self, todo: &Receiver<Render>) {
-        for job in todo {
-            let result = catch_unwind(AssertUnwindSafe(|| self.render(&job.spans)));
-            let result = result
-                .unwrap_or_else(|_| Err(Unrendered::Failed("rendering a batch panicked".into())));
-            self.reader.forget();
-            let batch = job.batch;
-            if self.give.send(Rendered { batch, result }).is_err() {
-                return;
-            }
-            self.waker.wake();
+    fn run(mut self: Box<Self>) {
+        while let Ok(job) = self.todo.recv() {
+            self = match self.render(job) {
+                Some(worker) => worker,
+                None => return,
+            };
         }
     }
 
-    fn render(&mut self, spans: &[Span]) -> Result<Option<(Made, Option<Written>)>, Unrendered> {
-        let events = self.read(spans)?;
-        let chain = self.filters.now();
-        let mut batch = Batch::default();
-        let selected: Vec<bool> = events
-            .iter()
-            .map(|event| {
-                let entry = event.frame.entry(event.at);
-                let selected = chain.selects(&entry);
-                if selected {
-                    // What came through the inbox was looked at by no encoder of ours.
-                    batch.push(&entry, event.frame.text(event.at), false);
-                }
-                selected
-            })
-            .collect();
-        if batch.is_empty() {
-            return Ok(None);
+    /// Takes a batch through the filters. `None` when this thread was given up.
+    fn render(mut self: Box<Self>, job: Render) -> Option<Box<Self>> {
+        self.batch = Some(job.batch);
+        match guarded(|| self.prepare(&job.spans)) {
+            Ok((chain, batch)) if !batch.is_empty() => {
+                let (mut worker, batch) = chain.run(self, batch)?;
+                worker.finish(&batch);
+                return Some(worker);
+            }
+            Ok(_) => self.answer(Ok(None)),
+            Err(e) => self.answer(Err(e)),
         }
-        let batch = self.filters.run(&chain, batch);
+        Some(self)
+    }
+
+    /// Reads a batch, and picks what its filters are to see.
+    fn prepare(&mut self, spans: &[Span]) -> Result<(InForce, Batch), Unrendered> {
+        self.events = self.read(spans)?;
+        let chain = self.seat.filters().now();
+        let mut batch = Batch::default();
+        self.selected.clear();
+        for event in &self.events {
+            let entry = event.frame.entry(event.at);
+            let selected = chain.selects(&entry);
+            if selected {
+                // What came through the inbox was looked at by no encoder of ours.
+                batch.push(&entry, event.frame.text(event.at), false);
+            }
+            self.selected.push(selected);
+        }
+        Ok((chain, batch))
+    }
+
+    fn finish(&mut self, batch: &Batch) {
+        let result = guarded(|| self.write(batch));
+        self.answer(result);
+    }
+
+    /// Writes what the filters left, if they did anything.
+    fn write(&self, batch: &Batch) -> Outcome {
         if !batch.is_touched() {
             return Ok(None);
         }
-        let (mut made, rendering) = settle(&events, &selected, &batch);
+        let (mut made, rendering) = settle(&self.events, &self.selected, batch);
         if made.events == 0 {
             return Ok(Some((made, None)));
         }
@@ -174,6 +229,17 @@ impl Worker {
         let failed = |e| Unrendered::Failed(format!("a rendered batch can't be written: {e}"));
         let written = written.map_err(failed)?;
         Ok(Some((made, Some(written))))
+    }
+
+    /// Says what became of the batch, once.
+    fn answer(&mut self, result: Outcome) {
+        let Some(batch) = self.batch.take() else {
+            return;
+        };
+        self.events.clear();
+        self.reader.forget();
+        let _ = self.give.send(Rendered { batch, result });
+        self.waker.wake();
     }
 
     /// The events of a batch, in order.

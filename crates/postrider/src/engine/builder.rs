@@ -8,12 +8,13 @@ use super::live::{Ends, Live};
 use super::lock::{DirLock, make_dir};
 use super::shared::{Counters, Logger, LoggerSlot, Settings, Severity, Shared};
 use super::wants::Wants;
-use super::writer::Writer;
+use super::writer::{Round, Writer};
 use super::{Engine, sync};
 use crate::client::Client;
 use crate::config::{Config, ConfigError, Keep};
 use crate::deliver::{self, Deliverer};
 use crate::event::{Schema, TypeId};
+use crate::filter::Seat;
 use crate::fork;
 use crate::fs::{Fs, RealFs};
 use crate::inbox::{self, Taker, TakerConfig, Watch, Woken};
@@ -137,7 +138,7 @@ impl Builder {
             }
             None => (None, Renderings::in_memory(), journal::State::default()),
         };
-        let (log_writer, log, recovery) = log::open(
+        let (mut log_writer, log, recovery) = log::open(
             log_config(&config, dir.as_deref(), &fs, &clock),
             state.next_offset(),
         )?;
@@ -195,7 +196,7 @@ impl Builder {
             logger: logger.clone(),
             data_dir: dir.clone(),
         });
-        let filters = make_filters();
+        let filters = Arc::new(make_filters());
         super::filters::restore(&filters, &store)?;
         let wanted = Wants::new(config.log_keep() == Keep::All);
         wanted.filters(super::filters::selected(&filters.specs(), &schema));
@@ -240,9 +241,11 @@ impl Builder {
             what: "start a thread",
             source,
         };
-        let writer = Writer {
+        let seat = shared.filters.seat("postrider-writer");
+        let writer = Box::new(Writer {
             shared: shared.clone(),
             drain,
+            frame: log_writer.frame(),
             log: log_writer,
             inbox: taker.map(|(_, taker)| taker),
             taken: Vec::new(),
@@ -250,7 +253,9 @@ impl Builder {
             unsynced: VecDeque::from([(log.next_offset(), recovery.inbox_positions.clone())]),
             looked: clock.now().mono,
             gather: Gather::new(queue_bytes as u64, clock.now().mono),
-        };
+            round: Round::default(),
+            seat: seat.expect("the first"),
+        });
         let ends = Ends {
             lock,
             ..Ends::default()
@@ -258,8 +263,7 @@ impl Builder {
         // From here on an error drops it, which ends what was started.
         let mut live = Live::new(again, shared.clone(), child, watch.clone(), ends);
         let ends = live.ends();
-        ends.writer =
-            Some(thread::spawn("postrider-writer", || writer.run()).map_err(spawn_failed)?);
+        ends.writer = Some(Seat::start(writer, |writer| writer.run()).map_err(spawn_failed)?);
         if !shared.is_memory() {
             let shared = shared.clone();
             let body = move || sync::run(&shared);

@@ -2,15 +2,14 @@
 //!
 //! A frame whose events no filter selects is left as it is, and so is one that the filters leave alone.
 
-use super::shared::{LoggerSlot, Severity, Shared};
-use super::writer::Writer;
+use super::shared::{LoggerSlot, Severity};
+use super::writer::{Round, Writer};
 use super::{Engine, OpenError};
 use crate::deliver::MakeFilters;
 use crate::event::{Entry, SEPARATOR, Schema, TypeId};
 use crate::filter::{
-    Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Say, sweep,
+    Batch, Fate, FilterError, FilterSpec, FilterStatus, Filters, Parts, Role, Say, Seat, sweep,
 };
-use crate::log::FrameBuilder;
 use crate::route::TypeSet;
 use crate::store::Store;
 use std::path::PathBuf;
@@ -179,91 +178,99 @@ pub(super) fn restore(filters: &Filters, store: &Store) -> Result<(), OpenError>
     filters.set(specs, None).map_err(OpenError::Filter)
 }
 
-impl Writer {
-    /// Takes the frame's events through the filters. The first `queued` of them come from the queue, which takes nothing
-    /// unchecked. False when the log can no longer be written.
-    pub(super) fn filter(&mut self, frame: &mut FrameBuilder, queued: u32) -> bool {
-        let shared: Arc<Shared> = self.shared.clone();
-        if !shared.filters.is_active() || frame.is_empty() {
-            return true;
+impl Role for Writer {
+    fn seat(&mut self) -> &mut Seat<Writer> {
+        &mut self.seat
+    }
+
+    fn go_on(mut self: Box<Self>, batch: Batch) {
+        if self.refill(&batch) && self.conclude() {
+            self.run();
         }
-        let chain = shared.filters.now();
+    }
+}
+
+impl Writer {
+    /// Takes the frame's events through the filters. `None` when this thread has nothing more to do: it was given up, or the
+    /// log can no longer be written.
+    pub(super) fn filter(mut self: Box<Self>) -> Option<Box<Self>> {
+        if !self.shared.filters.is_active() || self.frame.is_empty() {
+            return Some(self);
+        }
+        let chain = self.shared.filters.now();
         let mut batch = Batch::default();
-        let mut selected = vec![false; frame.len() as usize];
-        for (i, (entry, text)) in frame.events().enumerate() {
-            if chain.selects(entry) {
-                selected[i] = true;
-                batch.push(entry, text, (i as u32) < queued);
+        let Round {
+            queued, selected, ..
+        } = &mut self.round;
+        selected.clear();
+        for (i, (entry, text)) in (0..).zip(self.frame.events()) {
+            selected.push(chain.selects(entry));
+            if selected.last() == Some(&true) {
+                // The queue takes nothing unchecked.
+                batch.push(entry, text, i < *queued);
             }
         }
         if batch.is_empty() {
-            return true;
+            return Some(self);
         }
-        let batch = shared.filters.run(&chain, batch);
-        !batch.is_touched() || self.refill(frame, queued, &selected, &batch)
+        let (mut writer, batch) = chain.run(self, batch)?;
+        writer.refill(&batch).then_some(writer)
     }
 
-    /// Fills the frame anew with what the filters left. That may be more than a frame takes: then the first events are
-    /// appended here, with the inbox positions up to them, so that a crash before the next append has none of them taken again.
-    /// Events that filters added are last; such a crash costs those whose origin is in the log by then.
-    fn refill(
-        &mut self,
-        frame: &mut FrameBuilder,
-        queued: u32,
-        selected: &[bool],
-        batch: &Batch,
-    ) -> bool {
-        let mut texts = Vec::with_capacity(frame.bytes());
-        let mut entries = Vec::with_capacity(selected.len());
-        for (entry, text) in frame.events() {
+    /// Fills the frame anew with what the filters left, if they did anything. That may be more than a frame takes: then the first
+    /// events are appended here, with the inbox positions up to them, so that a crash before the next append has none of them taken
+    /// again. Events that filters added are last; such a crash costs those whose origin is in the log by then. False when the log
+    /// can no longer be written.
+    fn refill(&mut self, batch: &Batch) -> bool {
+        if !batch.is_touched() {
+            return true;
+        }
+        let mut texts = Vec::with_capacity(self.frame.bytes());
+        let mut entries = Vec::with_capacity(self.round.selected.len());
+        for (entry, text) in self.frame.events() {
             entries.push(*entry);
             texts.extend_from_slice(text);
             texts.extend_from_slice(SEPARATOR);
         }
-        let positions = frame.restart();
+        let positions = self.frame.restart();
+        let selected = std::mem::take(&mut self.round.selected);
         let taken = std::mem::take(&mut self.taken);
         let mut from_inbox = taken.iter();
         let mut rest = &texts[..];
         let mut scratch = Vec::new();
         let mut at = 0..batch.pushed();
-        for (n, (entry, &selected)) in entries.iter().zip(selected).enumerate() {
+        for (n, (entry, &selected)) in entries.iter().zip(&selected).enumerate() {
             let (text, behind) = rest.split_at(entry.len as usize + SEPARATOR.len());
             rest = behind;
             let put = match selected.then(|| at.next()).flatten() {
-                Some(i) => self.put(frame, batch, i, &mut scratch),
-                None => self.push_or_append(frame, entry, text),
+                Some(i) => self.put(batch, i, &mut scratch),
+                None => self.push_or_append(entry, text),
             };
             if !put {
                 return false;
             }
-            if n >= queued as usize
+            if n >= self.round.queued as usize
                 && let Some(&(file, position)) = from_inbox.next()
             {
-                frame.inbox_position(file, position);
+                self.frame.inbox_position(file, position);
             }
         }
-        if !(batch.pushed()..batch.len()).all(|i| self.put(frame, batch, i, &mut scratch)) {
+        if !(batch.pushed()..batch.len()).all(|i| self.put(batch, i, &mut scratch)) {
             return false;
         }
         for (file, position) in positions {
-            frame.inbox_position(file, position);
+            self.frame.inbox_position(file, position);
         }
         true
     }
 
-    fn put(
-        &mut self,
-        frame: &mut FrameBuilder,
-        batch: &Batch,
-        i: usize,
-        scratch: &mut Vec<u8>,
-    ) -> bool {
+    fn put(&mut self, batch: &Batch, i: usize, scratch: &mut Vec<u8>) -> bool {
         let mut entry = *batch.entry(i);
         match batch.fate(i) {
             Fate::Dropped => return true,
             Fate::Live => {}
             Fate::Held => {
-                let offset = self.shared.log.next_offset() + u64::from(frame.len());
+                let offset = self.shared.log.next_offset() + u64::from(self.frame.len());
                 if let Err(e) = self.shared.held.note(&self.shared.store, offset) {
                     let line = format!("held events cannot be released: {e}");
                     self.shared.say(Severity::Error, &line);
@@ -273,10 +280,10 @@ impl Writer {
                 entry.type_id = TypeId::IN_TEXT.0;
             }
         }
-        self.push_or_append(frame, &entry, batch.text_and_separator(i, scratch))
+        self.push_or_append(&entry, batch.text_and_separator(i, scratch))
     }
 
-    fn push_or_append(&mut self, frame: &mut FrameBuilder, entry: &Entry, text: &[u8]) -> bool {
-        frame.push(entry, text) || (self.append(frame, Vec::new()) && frame.push(entry, text))
+    fn push_or_append(&mut self, entry: &Entry, text: &[u8]) -> bool {
+        self.frame.push(entry, text) || (self.append(Vec::new()) && self.frame.push(entry, text))
     }
 }

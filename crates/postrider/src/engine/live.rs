@@ -6,6 +6,7 @@ use super::child::Child;
 use super::error::CloseError;
 use super::lock::DirLock;
 use super::shared::Shared;
+use crate::filter::RoleThread;
 use crate::fork;
 use crate::inbox::Watch;
 use crate::time::Instant;
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// What filters get to end in, at least.
 const FILTERS_END: Duration = Duration::from_secs(1);
+/// The end of time.
+const NEVER: Instant = Instant(u64::MAX);
 
 pub(crate) struct Live {
     /// How it was opened, for a restart.
@@ -31,7 +34,7 @@ pub(crate) struct Live {
 /// What ends with the engine.
 #[derive(Default)]
 pub(super) struct Ends {
-    pub(super) writer: Option<JoinHandle<()>>,
+    pub(super) writer: Option<RoleThread>,
     pub(super) sync: Option<JoinHandle<()>>,
     pub(super) watcher: Option<JoinHandle<()>>,
     /// The log's housekeeping; it ends when the writer has.
@@ -95,11 +98,14 @@ impl Live {
             shared.abandon.store(true, Ordering::Release);
             shared.queue.wake();
         }
-        // The writer may be waiting for a filter; each has its deadline.
         if let Some(deliverer) = shared.deliverer.get() {
             let _ = deliverer.stop(left());
         }
-        join(ends.writer);
+        if let Some(writer) = ends.writer {
+            // It may be in a filter; each has its deadline.
+            wait_until(NEVER, now, || shared.writer_ended.load(Ordering::Acquire));
+            writer.join();
+        }
         shared.filters.close(left().max(FILTERS_END));
         shared.syncs.stop();
         join(ends.sync);

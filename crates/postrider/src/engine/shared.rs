@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     pub(crate) inbox_changed: AtomicBool,
     pub(crate) inbox_stats: Mutex<TakerStats>,
     pub(crate) counters: Counters,
-    pub(crate) filters: Filters,
+    pub(crate) filters: Arc<Filters>,
     /// Events that filters failed, in the log.
     pub(crate) held: Held,
     /// Held while webhooks, filters or settings are changed: read, changed and stored as one step.

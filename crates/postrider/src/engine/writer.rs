@@ -1,4 +1,4 @@
-//! The writer thread: what producers pushed and other processes put into the inbox becomes frames
+//! The writer: what producers pushed and other processes put into the inbox becomes frames
 //! of the log.
 //!
 //! It takes all that is there, appends it with one write, says so, and looks again; only when
@@ -9,9 +9,10 @@
 use super::gather::{self, Gather, Look};
 use super::shared::{Counters, Severity, Shared};
 use crate::event::{Entry, TypeId, type_of_text};
+use crate::filter::Seat;
 use crate::inbox::Taker;
 use crate::log::{FRAME_BYTES, FrameBuilder, LogError, LogWriter};
-use crate::queue::Drain;
+use crate::queue::{Drain, Drained};
 use crate::time::Instant;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -40,54 +41,100 @@ pub(crate) struct Writer {
     pub(crate) looked: Instant,
     /// When to pause for more.
     pub(crate) gather: Gather,
+    /// What is appended next.
+    pub(crate) frame: FrameBuilder,
+    pub(crate) round: Round,
+    /// Its place before the filters of the common chain.
+    pub(crate) seat: Seat<Writer>,
+}
+
+/// What one look at queue and inbox found, beside the frame.
+#[derive(Default)]
+pub(crate) struct Round {
+    /// The engine was to stop.
+    stopping: bool,
+    pub(super) drained: Drained,
+    /// So many of the frame's events, the first, come from the queue; the others from the inbox.
+    pub(super) queued: u32,
+    /// There was nothing.
+    idle: bool,
+    /// Inbox positions taken.
+    pub(super) positions: Vec<(u64, u64)>,
+    /// Which of the frame's events are with the filters.
+    pub(super) selected: Vec<bool>,
 }
 
 impl Writer {
-    /// Runs until the engine stops and the queue is empty.
-    pub(crate) fn run(mut self) {
-        let mut frame = self.log.frame();
+    /// Runs until the engine stops and the queue is empty; or until a filter keeps this thread, while another goes on.
+    pub(crate) fn run(mut self: Box<Self>) {
         loop {
-            let stopping = self.shared.stopping.load(Ordering::Acquire);
-            // A queue that is never empty must not starve the inbox.
-            let share = match self.shared.inbox_changed.load(Ordering::Acquire) {
-                true => FRAME_BYTES / 2,
-                false => FRAME_BYTES,
+            self.collect();
+            self = match self.filter() {
+                Some(writer) => writer,
+                None => return,
             };
-            let drained = self
-                .drain
-                .drain(share, |entry, text| frame.push(entry, text));
-            let queued = frame.len();
-            let positions = self.take_inbox(&mut frame);
-            let idle = frame.is_empty() && positions.is_empty();
-            if !self.filter(&mut frame, queued) {
-                break;
+            if !self.conclude() {
+                return;
             }
-            if !idle && !self.append(&mut frame, positions) {
-                break;
-            }
-            let awaited = self.shared.drained.advance(drained.position);
-            let pays = self.gather.pays(Look {
-                at: self.shared.clock.now().mono,
-                events: drained.records,
-                position: drained.position,
-            });
-            if pays && !awaited && !stopping {
-                std::thread::sleep(gather::PAUSE);
-            }
-            if idle {
-                // A claim that is still being filled may hide records behind it; and a push that began
-                // before the stop is either drained or refused, never left behind.
-                let abandon = self.shared.abandon.load(Ordering::Acquire);
-                if stopping && (abandon || self.drain.close_if_drained()) {
-                    break;
-                }
-                self.sleep();
-            }
-            self.delete_synced();
         }
-        self.shared.queue.close();
-        self.shared.writer_ended.store(true, Ordering::Release);
-        self.shared.drained.nudge();
+    }
+
+    /// Puts what there is into the frame.
+    fn collect(&mut self) {
+        let stopping = self.shared.stopping.load(Ordering::Acquire);
+        // A queue that is never empty must not starve the inbox.
+        let share = match self.shared.inbox_changed.load(Ordering::Acquire) {
+            true => FRAME_BYTES / 2,
+            false => FRAME_BYTES,
+        };
+        let frame = &mut self.frame;
+        let drained = self
+            .drain
+            .drain(share, |entry, text| frame.push(entry, text));
+        let queued = self.frame.len();
+        let positions = self.take_inbox();
+        self.round = Round {
+            stopping,
+            drained,
+            queued,
+            idle: self.frame.is_empty() && positions.is_empty(),
+            positions,
+            selected: std::mem::take(&mut self.round.selected),
+        };
+    }
+
+    /// Appends the frame as it is now, says so, and sleeps if there was nothing; false when that was the end.
+    pub(super) fn conclude(&mut self) -> bool {
+        let Round {
+            stopping,
+            drained,
+            idle,
+            ..
+        } = self.round;
+        let positions = std::mem::take(&mut self.round.positions);
+        if !idle && !self.append(positions) {
+            return false;
+        }
+        let awaited = self.shared.drained.advance(drained.position);
+        let pays = self.gather.pays(Look {
+            at: self.shared.clock.now().mono,
+            events: drained.records,
+            position: drained.position,
+        });
+        if pays && !awaited && !stopping {
+            std::thread::sleep(gather::PAUSE);
+        }
+        if idle {
+            // A claim that is still being filled may hide records behind it; and a push that began
+            // before the stop is either drained or refused, never left behind.
+            let abandon = self.shared.abandon.load(Ordering::Acquire);
+            if stopping && (abandon || self.drain.close_if_drained()) {
+                return false;
+            }
+            self.sleep();
+        }
+        self.delete_synced();
+        true
     }
 
     fn sleep(&mut self) {
@@ -112,10 +159,10 @@ impl Writer {
     }
 
     /// Appends until it succeeds; false when the log is poisoned or the engine's close ran out of time.
-    pub(super) fn append(&mut self, frame: &mut FrameBuilder, positions: Vec<(u64, u64)>) -> bool {
+    pub(super) fn append(&mut self, positions: Vec<(u64, u64)>) -> bool {
         let mut complained = false;
         loop {
-            match self.log.append(frame) {
+            match self.log.append(&mut self.frame) {
                 Ok(appended) => {
                     self.shared.syncs.written();
                     self.shared.wake_deliverer();
@@ -157,8 +204,8 @@ impl Writer {
     }
 
     /// Puts what the inbox holds into the frame; the positions taken, empty if nothing was.
-    fn take_inbox(&mut self, frame: &mut FrameBuilder) -> Vec<(u64, u64)> {
-        let shared = &self.shared;
+    fn take_inbox(&mut self) -> Vec<(u64, u64)> {
+        let (shared, frame) = (&self.shared, &mut self.frame);
         let Some(taker) = &mut self.inbox else {
             return Vec::new();
         };
@@ -227,6 +274,15 @@ impl Writer {
                 self.log.forget_inbox(file);
             }
         }
+    }
+}
+
+impl Drop for Writer {
+    /// However it comes to its end: nothing more gets into the log, and who waits for that is to know.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        self.shared.writer_ended.store(true, Ordering::Release);
+        self.shared.drained.nudge();
     }
 }
 

@@ -111,8 +111,15 @@ impl Batch {
         self.slice(self.items[i].place)
     }
 
-    pub(super) fn is_unread(&self, i: usize) -> bool {
-        self.items[i].unread
+    /// Takes those events out of `picked` that filters cannot be shown.
+    pub(super) fn pick_out_unread(&self, picked: &mut Vec<u32>) -> Option<Vec<u32>> {
+        let unread = |&i: &u32| self.items[i as usize].unread;
+        if !picked.iter().any(unread) {
+            return None;
+        }
+        let (bad, good) = picked.iter().partition(|&i| unread(i));
+        *picked = good;
+        Some(bad)
     }
 
     /// Live events that `selection` takes.

@@ -1,7 +1,7 @@
 //! Filters in their order, and a batch on its way through them.
 
 use super::batch::Batch;
-use super::runner::Turnstile;
+use super::role::{Call, Hand, Role};
 use super::spec::FilterSpec;
 use super::stage::Stage;
 use crate::event::Entry;
@@ -40,66 +40,82 @@ impl Drop for Chain {
 }
 
 impl Chain {
+    /// Whether it belongs to the filters that end there; one without any filter belongs to all.
+    pub(super) fn is_of(&self, ending: &Ending) -> bool {
+        self.stages.is_empty() || Arc::ptr_eq(&self.ending, ending)
+    }
+
     /// Whether any filter in force sees the event.
     #[inline]
     pub(super) fn selects(&self, entry: &Entry) -> bool {
         self.stages.iter().any(|stage| stage.selection.takes(entry))
     }
 
-    /// Takes a batch through the filters from `from` on. `None` when a call did not return in time: the
-    /// batch is with the writer then, and this thread, should it ever come here, is to end.
-    pub(super) fn run(
-        &self,
-        mut batch: Batch,
+    /// Takes a batch through the filters from `from` on, on this thread. `None` when a call did not return in time: role and
+    /// batch are another thread's by then, and this one is to end.
+    pub(super) fn run<R: Role>(
+        self: Arc<Self>,
+        mut role: Box<R>,
+        batch: Batch,
         from: usize,
-        turnstile: &Turnstile,
-        clock: &dyn Clock,
-    ) -> Option<Batch> {
-        let mut picked = Vec::new();
-        for (at, stage) in self.stages.iter().enumerate().skip(from) {
-            batch.pick(&stage.selection, &mut picked);
+    ) -> Option<(Box<R>, Batch)> {
+        // Should this thread be lost, what it holds is not let go of: so that is little.
+        let clock = role.seat().filters().clock().clone();
+        let picked = Vec::new();
+        let (mut chain, mut hand) = (self, Hand { batch, picked });
+        for at in from..chain.stages.len() {
+            let stage = chain.stages[at].clone();
+            let Hand { batch, picked } = &mut hand;
+            batch.pick(&stage.selection, picked);
             if picked.is_empty() {
                 continue;
             }
-            if !stage.admits(clock.now().mono) {
-                stage.pass_by(&mut batch, &picked);
+            let start = clock.now();
+            if !stage.admits(start.mono) {
+                stage.pass_by(batch, picked);
                 continue;
             }
-            let unread = picked.iter().any(|&i| batch.is_unread(i as usize));
-            if unread {
-                let (bad, good): (Vec<u32>, Vec<u32>) =
-                    picked.iter().partition(|&&i| batch.is_unread(i as usize));
-                stage.pass_by(&mut batch, &bad);
-                picked = good;
+            if let Some(unread) = batch.pick_out_unread(picked) {
+                stage.pass_by(batch, &unread);
                 if picked.is_empty() {
                     continue;
                 }
             }
-            let shared = Arc::new(batch);
-            turnstile.enter(at, &shared, &picked);
-            // SAFETY: this thread is the chain's only one while it is not given up, which `leave` tells; the
-            // batch is shared with it.
-            let called = unsafe { stage.call(&shared, &picked, clock) };
-            if !turnstile.leave() {
-                return None;
-            }
-            batch = Arc::into_inner(shared)?;
+            let desk = match role.seat().desk() {
+                Ok(desk) => desk,
+                // A call that nobody watches is not made: the policy decides.
+                Err(e) => {
+                    let filters = role.seat().filters();
+                    filters.say_unwatched(&stage.spec.name, &e);
+                    stage.pass_by(batch, picked);
+                    continue;
+                }
+            };
+            let shared = Arc::new(hand);
+            desk.lay(Call {
+                role,
+                chain,
+                at,
+                hand: shared.clone(),
+            });
+            // SAFETY: a chain is run from the one seat of its filters, whose role is on the desk; what is in the hand lives as
+            // long as the call.
+            let status = unsafe { stage.call(&shared, start.unix_ms) };
+            let call = desk.take()?;
+            let end = clock.now().mono;
+            (role, chain) = (call.role, call.chain);
+            drop(call.hand);
+            hand = Arc::into_inner(shared).expect("shared with the desk alone");
             // SAFETY: after the call, with what it was given.
-            unsafe { stage.settle(&mut batch, &picked, called, clock.now().mono) };
+            unsafe { stage.settle(&mut hand, (status, end.since(start.mono)), end) };
         }
-        Some(batch)
+        Some((role, hand.batch))
     }
 
-    /// The filter at `at` is lost in a call with a batch; what its policy makes of that.
-    pub(super) fn lose(
-        &self,
-        at: usize,
-        batch: &Batch,
-        picked: &[u32],
-        clock: &dyn Clock,
-    ) -> Batch {
-        let mut batch = batch.clone();
-        self.stages[at].lose(&mut batch, picked, clock.now().mono);
+    /// The filter at `at` is lost in a call; what its policy makes of what it was given.
+    pub(super) fn lose(&self, at: usize, hand: &Hand, clock: &dyn Clock) -> Batch {
+        let mut batch = hand.batch.clone();
+        self.stages[at].lose(&mut batch, &hand.picked, clock.now().mono);
         batch
     }
 }

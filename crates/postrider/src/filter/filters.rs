@@ -1,10 +1,10 @@
-//! The chain in force: who may change it, and the writer who runs it.
+//! The chain in force: who may change it, and the one who runs it.
 
 use super::batch::Batch;
 use super::chain::{Chain, Ending};
 use super::error::{FilterError, LoadError, Problem};
 use super::load::refusal;
-use super::runner::{Runner, join_within};
+use super::role::{Role, Seat};
 use super::spec::{self, FilterSpec};
 use super::stage::Stage;
 use super::stats::FilterStatus;
@@ -14,7 +14,7 @@ use crate::time::Clock;
 use postrider_filter::Severity;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 /// How long loading a filter may take, its dry run included.
@@ -43,7 +43,8 @@ pub struct Filters {
     chain: Mutex<Arc<Chain>>,
     /// No chain comes into force any more. Changed under the chain's lock.
     closed: AtomicBool,
-    runner: Mutex<Option<Runner>>,
+    /// Lives as long as the one seat that there may be.
+    seat: Mutex<Weak<()>>,
     /// One change at a time.
     changing: Mutex<()>,
     ending: Ending,
@@ -57,7 +58,7 @@ impl Filters {
             active: AtomicBool::new(false),
             chain: Mutex::default(),
             closed: AtomicBool::new(false),
-            runner: Mutex::default(),
+            seat: Mutex::default(),
             changing: Mutex::default(),
             ending: Ending::default(),
         }
@@ -74,45 +75,26 @@ impl Filters {
         InForce(lock(&self.chain).clone())
     }
 
-    /// Takes a batch through the filters. Returns however they behave: a call that does not is given up after its
-    /// filter's deadline.
-    pub fn run(&self, chain: &InForce, batch: Batch) -> Batch {
-        let mut runner = lock(&self.runner);
-        let started = match runner.take() {
-            Some(runner) => Ok(runner),
-            None => Runner::start(self.parts.clock.clone()),
-        };
-        let mut running = match started {
-            Ok(running) => running,
-            Err(e) => return self.no_thread(chain, batch, 0, &e),
-        };
-        match running.run(&chain.0, batch) {
-            Ok(done) => {
-                *runner = Some(running);
-                done
-            }
-            Err((batch, from, e)) => self.no_thread(chain, batch, from, &e),
+    /// The seat of the role that calls these filters; `name` is what its thread is called. `None` while there is another.
+    pub fn seat<R: Role>(self: &Arc<Self>, name: &'static str) -> Option<Seat<R>> {
+        let mut seat = lock(&self.seat);
+        if seat.strong_count() > 0 {
+            return None;
         }
+        let only = Arc::new(());
+        *seat = Arc::downgrade(&only);
+        Some(Seat::new(self.clone(), name, only))
     }
 
-    /// Without a thread no filter can be called: the policies decide.
-    fn no_thread(
-        &self,
-        chain: &InForce,
-        mut batch: Batch,
-        from: usize,
-        e: &std::io::Error,
-    ) -> Batch {
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
+    pub(super) fn say_unwatched(&self, filter: &str, e: &std::io::Error) {
         (self.parts.say)(
             Severity::Error,
-            &format!("filters: no thread to run on: {e}"),
+            &format!("filter {filter}: not called, for there is no thread to watch it: {e}"),
         );
-        let mut picked = Vec::new();
-        for stage in chain.0.stages.iter().skip(from) {
-            batch.pick(&stage.selection, &mut picked);
-            stage.pass_by(&mut batch, &picked);
-        }
-        batch
     }
 
     /// Puts a chain in force: it sees the next batch, and no event passes between the two chains or is seen by both.
@@ -195,21 +177,36 @@ impl Filters {
     /// to nothing.
     pub fn close(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
-        let left = || deadline.saturating_duration_since(Instant::now());
         let chain = {
             let mut chain = lock(&self.chain);
             self.closed.store(true, Ordering::Relaxed);
             self.active.store(false, Ordering::Release);
             std::mem::take(&mut *chain)
         };
-        if let Some(mut runner) = lock(&self.runner).take() {
-            runner.stop(left());
-        }
+        // A role may still be in a call.
+        wait(deadline, || Arc::strong_count(&chain) == 1);
         drop(chain);
         let ending = std::mem::take(&mut *lock(&self.ending));
         for thread in ending {
-            join_within(thread, left());
+            if wait(deadline, || thread.is_finished()) {
+                drop(thread.join());
+            }
         }
+    }
+}
+
+#[cfg(test)]
+impl Filters {
+    /// Puts a filter in force, alone, that is linked in.
+    pub(super) fn put_linked(&self, spec: FilterSpec, module: super::load::Module) {
+        let parts = &self.parts;
+        let stage = Stage::make(spec.clone(), module, &parts.schema, &parts.say);
+        let stage = stage.expect("a filter without fault");
+        *lock(&self.chain) = Arc::new(Chain {
+            specs: vec![spec],
+            stages: vec![Arc::new(stage)],
+            ending: self.ending.clone(),
+        });
     }
 }
 
@@ -222,6 +219,32 @@ impl InForce {
     pub fn selects(&self, entry: &Entry) -> bool {
         self.0.selects(entry)
     }
+
+    /// Takes a batch through the filters, on the thread that has the role. `None` when one of them did not return within its
+    /// deadline: then another thread has gone on with the role, and this one is to end and touch nothing.
+    ///
+    /// # Panics
+    /// The role has a seat of other filters.
+    pub fn run<R: Role>(self, mut role: Box<R>, batch: Batch) -> Option<(Box<R>, Batch)> {
+        let InForce(chain) = self;
+        let filters = role.seat().filters();
+        assert!(
+            chain.is_of(&filters.ending),
+            "filters are called from their seat"
+        );
+        chain.run(role, batch, 0)
+    }
+}
+
+/// Polls: closing is rare, and what is waited for can't be waited for with a deadline.
+fn wait(deadline: Instant, done: impl Fn() -> bool) -> bool {
+    while !done() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -277,16 +300,9 @@ mod tests {
             say: Arc::new(|_, _| {}),
             dir: PathBuf::new(),
         });
-        let spec = FilterSpec::new("slow", "/slow.so");
         // SAFETY: the entry function of a filter that is linked in.
         let module = unsafe { load::check_entry(slow) }.unwrap();
-        let parts = &filters.parts;
-        let stage = Stage::make(spec.clone(), module, &parts.schema, &parts.say).unwrap();
-        *lock(&filters.chain) = Arc::new(Chain {
-            specs: vec![spec],
-            stages: vec![Arc::new(stage)],
-            ending: filters.ending.clone(),
-        });
+        filters.put_linked(FilterSpec::new("slow", "/slow.so"), module);
         // As the writer has it, while an operator takes the filter out.
         let in_force = filters.now();
         assert!(in_force.selects(&Entry {

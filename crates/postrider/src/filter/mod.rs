@@ -1,8 +1,8 @@
 //! The host of filters: shared objects that see each batch between queue and log.
 //!
 //! ```text
-//!  writer ──batch──▶ worker thread: filter ─▶ filter ─▶ filter ──batch──▶ writer ─▶ log
-//!     └─ waits, with a deadline for each filter ─┘
+//!  writer: queue ──batch──▶ filter ─▶ filter ─▶ filter ──batch──▶ log
+//!                              └─ a watcher looks how long each call takes
 //! ```
 //!
 //! The idea in three rules:
@@ -10,8 +10,8 @@
 //! - **Foreign code sees borrowed memory and changes nothing.** A filter's calls are noted in its
 //!   `turn`, and what they add up to is applied to the batch after it has returned, event by event. So of
 //!   an event that failed nothing stays, and of a call that never returns neither.
-//! - **A call that never returns is abandoned with its thread.** The batch is shared with that thread for as long as
-//!   the call lasts; the writer takes it from there, a new worker goes on behind the lost filter.
+//! - **A call that never returns is abandoned with its thread.** What the thread does otherwise, its `role`, is another's from
+//!   then on, who goes on behind the lost filter; the batch stays shared with the call.
 //! - **Failure has one way out: the filter's policy.** A refused change, a strange verdict, a tripped breaker, a
 //!   lost filter: the events concerned go on as they were, or are held.
 //!
@@ -27,7 +27,7 @@ mod host;
 mod instance;
 mod load;
 mod members;
-mod runner;
+mod role;
 mod selection;
 mod sheet;
 mod spec;
@@ -43,6 +43,7 @@ pub use batch::{Batch, Fate};
 pub use error::{FilterError, LoadError, Problem};
 pub use filters::{Filters, InForce, Parts, Say};
 pub(crate) use load::sweep;
+pub use role::{Role, RoleThread, Seat};
 pub use spec::{FilterSpec, OnFailure};
 pub use stats::{FilterStats, FilterStatus, State};
 pub use trial::{About, Report, Trial, Verdict};

@@ -6,12 +6,13 @@ use super::error::{LoadError, Problem};
 use super::host::HostSide;
 use super::instance::Instance;
 use super::load::{self, Module};
+use super::role::Hand;
 use super::selection::Selection;
 use super::spec::{FilterSpec, OnFailure};
 use super::stats::{Counted, FilterStatus, State};
 use super::{Say, trial};
 use crate::event::Schema;
-use crate::time::{Clock, Instant};
+use crate::time::{Instant, UnixMillis};
 use postrider_filter::Severity;
 use postrider_filter::abi::{self, Status};
 use std::path::Path;
@@ -74,20 +75,13 @@ impl Stage {
         self.breaker().admits(now)
     }
 
-    /// Calls the filter.
+    /// Calls the filter with what it is to see.
     ///
     /// # Safety
-    /// One call at a time, none once [`lose`](Self::lose) was called; the batch outlives the call.
-    pub(super) unsafe fn call(
-        &self,
-        batch: &Batch,
-        picked: &[u32],
-        clock: &dyn Clock,
-    ) -> (Status, Duration) {
-        let start = clock.now();
+    /// One call at a time, none once [`lose`](Self::lose) was called; the hand outlives the call.
+    pub(super) unsafe fn call(&self, hand: &Hand, now_ms: UnixMillis) -> Status {
         // SAFETY: as the caller says.
-        let status = unsafe { self.instance.call(batch, picked, start.unix_ms) };
-        (status, clock.now().mono.since(start.mono))
+        unsafe { self.instance.call(&hand.batch, &hand.picked, now_ms) }
     }
 
     /// Does to the batch what the call asked for, or what the policy says.
@@ -96,8 +90,7 @@ impl Stage {
     /// After [`call`](Self::call), with what that was given.
     pub(super) unsafe fn settle(
         &self,
-        batch: &mut Batch,
-        picked: &[u32],
+        Hand { batch, picked }: &mut Hand,
         (status, took): (Status, Duration),
         now: Instant,
     ) {
