@@ -77,24 +77,43 @@ impl<'a> Draft<'a> {
                 }
             });
         }
-        fields.iter().try_for_each(|field| self.field(field))
+        let mut rest = fields.iter();
+        while let Some(field) = self.text_fields(&mut rest)? {
+            self.any_field(field)?;
+        }
+        Ok(())
     }
 
+    /// Writes what nearly all fields are: text under a known id that the engine does not read. Gives the first that is
+    /// something else, or came before.
     #[inline]
-    fn field(&mut self, field: &Field<'_>) -> Result {
-        // What nearly all fields are: text under a known id that the engine does not read.
-        if let (FieldName::Id(id), Value::Str(text)) = (field.name, field.value)
-            && let Some(info) = Catalogue::field(id)
-            && is_text(Some(info))
-            && !is_stamp(Some(info))
-        {
-            if !self.seen.first(id) {
-                return Err(twice(info.name.as_bytes()));
+    fn text_fields<'f, 'v>(
+        &mut self,
+        fields: &mut std::slice::Iter<'f, Field<'v>>,
+    ) -> Result<Option<&'f Field<'v>>> {
+        let mut pen = self.text.pen();
+        let other = loop {
+            let Some(field) = fields.next() else {
+                break None;
+            };
+            let (FieldName::Id(id), Value::Str(text)) = (field.name, field.value) else {
+                break Some(field);
+            };
+            let Some(info) = Catalogue::field(id) else {
+                break Some(field);
+            };
+            if !is_text(Some(info)) || is_stamp(Some(info)) || !self.seen.first(id) {
+                break Some(field);
             }
-            let written = self.text.member_text(&info.key, text.as_bytes());
-            return written.map_err(|Full| self.full(Some(info)));
-        }
-        self.any_field(field)
+            if !pen.member_text(&info.key, text.as_bytes()) {
+                pen.lay_down();
+                let written = self.text.member_text(&info.key, text.as_bytes());
+                written.map_err(|Full| self.full(Some(info)))?;
+                pen = self.text.pen();
+            }
+        };
+        pen.lay_down();
+        Ok(other)
     }
 
     fn any_field(&mut self, field: &Field<'_>) -> Result {

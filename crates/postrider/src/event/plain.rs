@@ -103,6 +103,59 @@ unsafe fn scan<const COPY: bool>(dst: *mut u8, src: *const u8, n: usize) -> usiz
     }
 }
 
+/// Copies `n` bytes; whether all of them are plain. Quicker than [`scan`], which has to tell where the first special one is.
+///
+/// # Safety
+/// `n` bytes at `src` may be read and as many at `dst` written, which do not overlap them.
+#[inline(always)]
+pub(super) unsafe fn copy_if_plain(dst: *mut u8, src: *const u8, n: usize) -> bool {
+    // SAFETY: as in `scan`; of one to three bytes, the first, the middle and the last are all.
+    unsafe {
+        let special = match n {
+            BLOCK.. => {
+                let last = n - BLOCK;
+                let mut special = 0;
+                let mut at = 0;
+                while at < last {
+                    let bytes = block::load(src.add(at));
+                    block::store(dst.add(at), bytes);
+                    special |= block::special(bytes);
+                    at += BLOCK;
+                }
+                let bytes = block::load(src.add(last));
+                block::store(dst.add(last), bytes);
+                special | block::special(bytes)
+            }
+            8.. => {
+                let low = src.cast::<u64>().read_unaligned();
+                let high = src.add(n - 8).cast::<u64>().read_unaligned();
+                dst.cast::<u64>().write_unaligned(low);
+                dst.add(n - 8).cast::<u64>().write_unaligned(high);
+                block::special(block::pair(low, high))
+            }
+            4.. => {
+                let low = src.cast::<u32>().read_unaligned();
+                let high = src.add(n - 4).cast::<u32>().read_unaligned();
+                dst.cast::<u32>().write_unaligned(low);
+                dst.add(n - 4).cast::<u32>().write_unaligned(high);
+                let both = u64::from(low) | u64::from(high) << 32;
+                block::special(block::pair(both, SPACES))
+            }
+            1.. => {
+                let (first, middle, last) =
+                    (src.read(), src.add(n / 2).read(), src.add(n - 1).read());
+                dst.write(first);
+                dst.add(n / 2).write(middle);
+                dst.add(n - 1).write(last);
+                let three = u64::from_ne_bytes([first, middle, last, b' ', b' ', b' ', b' ', b' ']);
+                block::special(block::pair(three, SPACES))
+            }
+            0 => 0,
+        };
+        special == 0
+    }
+}
+
 /// Eight plain bytes.
 const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
 

@@ -119,6 +119,16 @@ impl Text {
         Some(plain + 2)
     }
 
+    /// A pen that writes behind the text.
+    #[inline]
+    pub(super) fn pen(&mut self) -> Pen<'_> {
+        Pen {
+            at: self.len,
+            bytes: &mut self.bytes,
+            len: &mut self.len,
+        }
+    }
+
     /// Writes text, without quotes, escaped as RFC 8259 section 7 asks.
     pub(super) fn escaped(&mut self, text: &[u8]) -> Result<(), Full> {
         self.room_for(text.len())?;
@@ -168,5 +178,49 @@ impl Text {
             true => Ok(self.len + more),
             false => Err(Full),
         }
+    }
+}
+
+/// Writes many short texts in a row: where it stands is kept in a register, and each takes one look for room and one
+/// for what needs an escape.
+#[derive(Debug)]
+pub(super) struct Pen<'a> {
+    bytes: &'a mut [u8; CAPACITY],
+    len: &'a mut usize,
+    /// At most `MAX_TEXT`.
+    at: usize,
+}
+
+impl Pen<'_> {
+    /// Writes a key, and text in quotes. False, and nothing is written, where it wants escapes or does not fit.
+    #[inline(always)]
+    pub(super) fn member_text(&mut self, key: &Key, text: &[u8]) -> bool {
+        if key.len + text.len() + 2 > MAX_TEXT - self.at {
+            return false;
+        }
+        let value = self.at + key.len;
+        let end = value + text.len() + 2;
+        // SAFETY: `end` is at most `MAX_TEXT`, and behind that the text has room for a key that begins there;
+        // what is borrowed as `text` is not what is borrowed mutably.
+        unsafe {
+            let start = self.bytes.as_mut_ptr();
+            start
+                .add(self.at)
+                .cast::<[u8; Key::BYTES]>()
+                .write(key.bytes);
+            start.add(value).write(b'"');
+            let plain = plain::copy_if_plain(start.add(value + 1), text.as_ptr(), text.len());
+            start.add(end - 1).write(b'"');
+            if plain {
+                self.at = end;
+            }
+            plain
+        }
+    }
+
+    /// What was written counts.
+    #[inline]
+    pub(super) fn lay_down(self) {
+        *self.len = self.at;
     }
 }

@@ -97,7 +97,11 @@ impl Ring {
     #[inline]
     pub(super) fn prefetch(&self, position: u64) {
         let bytes = self.to_end(position).min(AHEAD) as usize;
-        prefetch_for_writing(self.words.wrapping_add(self.place(position) / GRANULE).cast());
+        prefetch_for_writing(
+            self.words
+                .wrapping_add(self.place(position) / GRANULE)
+                .cast(),
+        );
         for line in (0..bytes).step_by(64) {
             prefetch_for_writing(self.bytes.wrapping_add(self.place(position) + line));
         }
