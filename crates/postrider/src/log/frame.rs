@@ -105,9 +105,9 @@ impl Frame {
         }
     }
 
-    /// Whether the frame shares its memory with none.
-    pub(super) fn is_alone(&self) -> bool {
-        self.piece.is_alone()
+    /// Whether the frame holds memory of others that are long gone.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.piece.is_left_behind()
     }
 
     /// What the frame takes, on disk and nearly so in memory.

@@ -156,8 +156,8 @@ impl Log {
         state.disk_full || state.segment_bytes() + need > most
     }
 
-    /// In memory: frames that are below the floor and unpinned go at once; a pinned one moves to memory
-    /// of its own, so that it does not hold its neighbours' slab.
+    /// In memory: frames that are below the floor and unpinned go at once; a pinned one that stays moves to memory
+    /// of its own in time, so that it does not hold its neighbours' slab.
     fn free_frames(
         &self,
         state: &mut State,
@@ -178,11 +178,9 @@ impl Log {
         for frame in candidates {
             let over = state.tail_bytes as u64 + need > limit;
             if state.needs(frame.base_offset(), frame.end_offset()) {
-                let alone = frame.is_alone();
-                kept.push_back(if alone {
-                    frame
-                } else {
-                    Arc::new(frame.copied())
+                kept.push_back(match frame.is_left_behind() {
+                    true => Arc::new(frame.copied()),
+                    false => frame,
                 });
             } else if over || expired(frame.written_ms()) {
                 state.tail_bytes -= frame.frame_len();

@@ -7,15 +7,22 @@
 //! was measured on, touching a fresh page costs more than copying into it.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// A slab holds the largest frame there can be, and many of the usual size.
 pub(super) const SLAB_BYTES: usize = 2 << 20;
 
+/// So many slabs that were begun last may be held by a piece of them: what is on its way now will soon be gone, and
+/// copying it would cost more than holding its neighbours for a moment.
+const RECENT: u64 = 4;
+
 /// Keeps slabs that nobody uses, up to a number.
 pub(super) struct Pool {
     free: Mutex<Vec<Box<[u8]>>>,
     keep: usize,
+    /// Slabs that were begun.
+    begun: AtomicU64,
 }
 
 impl Pool {
@@ -23,6 +30,7 @@ impl Pool {
         Arc::new(Pool {
             free: Mutex::new(Vec::new()),
             keep,
+            begun: AtomicU64::new(0),
         })
     }
 
@@ -31,7 +39,11 @@ impl Pool {
         let pooled = self.free.lock().expect("no panic under this lock").pop();
         let bytes = pooled.unwrap_or_else(|| vec![0; SLAB_BYTES].into_boxed_slice());
         Filler {
-            slab: Slab::new(bytes, Some(self.clone())),
+            slab: Slab::new(
+                bytes,
+                Some(self.clone()),
+                self.begun.fetch_add(1, Relaxed) + 1,
+            ),
             at: 0,
         }
     }
@@ -41,6 +53,8 @@ struct Slab {
     /// A leaked box; owned.
     bytes: *mut [u8],
     pool: Option<Arc<Pool>>,
+    /// Counted from 1 in its pool.
+    number: u64,
 }
 
 // SAFETY: the slab owns its bytes, and which thread touches which of them follows the rule of this
@@ -51,10 +65,11 @@ unsafe impl Send for Slab {}
 unsafe impl Sync for Slab {}
 
 impl Slab {
-    fn new(bytes: Box<[u8]>, pool: Option<Arc<Pool>>) -> Arc<Slab> {
+    fn new(bytes: Box<[u8]>, pool: Option<Arc<Pool>>, number: u64) -> Arc<Slab> {
         Arc::new(Slab {
             bytes: Box::into_raw(bytes),
             pool,
+            number,
         })
     }
 
@@ -127,13 +142,14 @@ impl Piece {
         Piece {
             at: 0,
             len: bytes.len(),
-            slab: Slab::new(bytes, None),
+            slab: Slab::new(bytes, None, 0),
         }
     }
 
-    /// Whether this is such a copy.
-    pub(super) fn is_alone(&self) -> bool {
-        self.slab.pool.is_none()
+    /// Whether it holds a slab of which others have been done with for a while: then a copy is better.
+    pub(super) fn is_left_behind(&self) -> bool {
+        let pool = self.slab.pool.as_ref();
+        pool.is_some_and(|pool| pool.begun.load(Relaxed) > self.slab.number + RECENT)
     }
 
     /// The part `[at, at + len)` of this piece.
@@ -178,6 +194,21 @@ mod tests {
         assert!(second.iter().all(|b| *b == b'x'));
         assert_eq!(&first.part(1, 2)[..], b"bc");
         assert_eq!(filler.room_len(), 0);
+    }
+
+    #[test]
+    fn a_piece_is_left_behind_once_enough_slabs_were_begun_after_its_own() {
+        let pool = Pool::new(1);
+        let mut filler = pool.slab();
+        let piece = filler.freeze(10);
+        for _ in 0..RECENT {
+            drop(pool.slab());
+            assert!(!piece.is_left_behind());
+        }
+        filler = pool.slab();
+        assert!(piece.is_left_behind());
+        assert!(!filler.freeze(1).is_left_behind());
+        assert!(!piece.copied().is_left_behind(), "it holds itself alone");
     }
 
     #[test]

@@ -82,6 +82,24 @@ fn a_pinned_frame_stays_and_its_neighbours_go() {
 }
 
 #[test]
+fn a_pinned_frame_that_stays_moves_so_that_its_neighbours_memory_is_free() {
+    let (mut writer, log, _) = open(rig(64 << 20), 0).unwrap();
+    append(&mut writer, 0..10);
+    let release = |floor| log.release(floor, std::slice::from_ref(&(3..4)));
+    let held = || log.state().tail[0].is_left_behind();
+    append(&mut writer, 10..20);
+    release(20);
+    let mut next = 20;
+    while !held() {
+        append(&mut writer, next..next + 1000);
+        next += 1000;
+    }
+    release(next);
+    assert!(!held(), "it has memory of its own");
+    assert_eq!(events(&log, 0), expected(0..10));
+}
+
+#[test]
 fn an_append_waits_for_a_release() {
     let config = LogConfig {
         full_wait: Duration::from_secs(600),
