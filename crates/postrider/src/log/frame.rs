@@ -82,6 +82,11 @@ impl Frame {
         untouched && first.is_some_and(|first| (first..count).all(|i| self.is_damaged(i)))
     }
 
+    /// Where in the frame its last event's separator belongs.
+    pub(super) fn separator_at(&self) -> u64 {
+        (self.header.head_len() + self.bytes().len() - SEPARATOR.len()) as u64
+    }
+
     /// All offsets below this were synced when the frame was written.
     pub(super) fn synced(&self) -> u64 {
         self.header.synced

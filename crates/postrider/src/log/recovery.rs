@@ -10,7 +10,8 @@
 //! 4. **The cut**: the last segment is written on from its end. What lies behind is zeroed, so that the
 //!    next opening finds only what is written from now on. A last frame whose write stopped in the middle
 //!    was acknowledged to nobody and is cut as a whole, with its inbox positions: what it took from the
-//!    inbox is taken again.
+//!    inbox is taken again. What stands behind a frame that looks so proves that it was whole once: it is kept, and its
+//!    last separator is put back before the proof is zeroed.
 //! 5. **Positions**: inbox positions are those of the last segment, whose first frame repeats
 //!    them all; where that frame is lost, older segments are asked as well. A position stands for all that
 //!    was taken before it, so behind a hole it is believed only if the hole was synced once, that is,
@@ -28,6 +29,7 @@ use super::segment::{
 };
 use super::slab::{Pool, SLAB_BYTES};
 use super::walk::Walk;
+use crate::event::SEPARATOR;
 use crate::fs::{File, Open};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -160,6 +162,8 @@ struct Scan {
     generation: Option<u64>,
     /// Something unusable lies behind the end.
     litter: bool,
+    /// The last frame looks torn and is not: where its last separator belongs.
+    mend: Option<u64>,
 }
 
 impl Recovering<'_> {
@@ -235,6 +239,10 @@ impl Recovering<'_> {
         };
         if last && scan.litter {
             self.report.cut_at = Some((base, scan.extent.end));
+            if let Some(at) = scan.mend {
+                file.write_at(&[SEPARATOR], at)
+                    .map_err(LogError::io("write", &path))?;
+            }
             file.zero(scan.extent.end, len)
                 .map_err(LogError::io("zero", &path))?;
         } else if scan.litter {
@@ -274,6 +282,7 @@ impl Recovering<'_> {
         let mut headless: Option<bool> = None;
         // A frame is counted once a header stands behind it, or nothing: only the last can be torn.
         let mut previous: Option<(u64, Arc<Frame>)> = None;
+        let mut mend = None;
         while let Some((at, header, frame)) = walk.next_frame(&self.pool)? {
             if header.base_offset >= offsets.end {
                 // What an append left that failed, before the next one began a segment at its offset.
@@ -282,6 +291,7 @@ impl Recovering<'_> {
             generation = Some(header.generation);
             if let Some((at, frame)) = previous.take() {
                 self.count(&mut extent, at, &frame);
+                mend = frame.is_torn().then(|| at + frame.separator_at());
             }
             self.report.damaged_frames += u64::from(headless.take().is_some());
             self.name_offset(header.end_offset());
@@ -306,12 +316,14 @@ impl Recovering<'_> {
             litter |= torn;
             if !torn {
                 self.count(&mut extent, at, &frame);
+                mend = None;
             }
         }
         Ok(Scan {
             extent,
             generation,
             litter,
+            mend,
         })
     }
 

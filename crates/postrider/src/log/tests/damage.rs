@@ -74,6 +74,35 @@ fn a_tail_torn_inside_its_header_or_table_is_cut() {
     }
 }
 
+/// A power cut took the end of a frame and all but the header of the next. That header tells that the frame was whole once;
+/// the first opening zeroes it.
+#[test]
+fn a_frame_that_lost_its_end_is_kept_by_every_opening() {
+    let rig = written(3);
+    let segment = rig.segment();
+    let all = frames(&segment);
+    let (kept, next) = (all[1].clone(), all[2].clone());
+    rig.edit(&segment, |b| {
+        b[kept.end - 60..kept.end].fill(0);
+        b[next.start + FRAME_HEADER..].fill(0);
+        b[next.end - 10] = b'x';
+    });
+    let mut left = Vec::new();
+    for opening in 0..3 {
+        let opened = rig.open();
+        assert_eq!(opened.2.frames, 2, "opening {opening}");
+        let cut = (opening == 0).then_some((0, kept.end as u64));
+        assert_eq!(opened.2.cut_at, cut, "opening {opening}");
+        let found = events(&opened.1, 0);
+        assert!(found.len() > 10 && found.len() < 20);
+        if opening > 0 {
+            assert_eq!(found, left);
+        }
+        left = found;
+    }
+    goes_on(&rig, rig.open(), &left);
+}
+
 #[test]
 fn a_torn_frame_takes_its_inbox_position_back() {
     let rig = Rig::uncached();
