@@ -93,7 +93,7 @@ struct Recovering<'a> {
     dir: &'a Path,
     pool: Arc<Pool>,
     claims: Vec<Claim>,
-    /// Ascending: offsets from which something is lost that was written.
+    /// Ascending: offsets at which something is lost that was written, of a hole the last.
     lost: Vec<u64>,
     /// What frames say of how far the log was synced.
     synced: u64,
@@ -137,7 +137,7 @@ pub(super) fn recover(config: &LogConfig, dir: &Path, above: u64) -> Result<Reco
         if let Some(before) = segments.back() {
             let before = before.state();
             if !before.synced && before.extent.end_offset < base {
-                r.lost.push(before.extent.end_offset);
+                r.lost.push(base - 1);
             }
         }
         let next = bases.get(i + 1).copied();
@@ -297,7 +297,9 @@ impl Recovering<'_> {
             self.name_offset(header.end_offset());
             if at != expected {
                 self.report.holes += 1;
-                self.lost.push(extent.end_offset);
+                // Offsets at its beginning may be a gap, which tells nothing.
+                let last = header.base_offset.saturating_sub(1);
+                self.lost.push(last.max(extent.end_offset));
             }
             expected = at + header.frame_len() as u64;
             match frame {

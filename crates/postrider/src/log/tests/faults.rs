@@ -149,6 +149,32 @@ fn behind_a_frame_that_a_power_cut_took_no_inbox_position_is_believed() {
     }
 }
 
+/// What the journal remembers is above what the log has: the log goes on behind a gap. Then it is synced with nothing new in it,
+/// which says that all below was synced; what a power cut took next to the gap was not.
+#[test]
+fn a_hole_behind_a_gap_is_not_taken_for_damage() {
+    let fs = SimFs::new(1);
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
+    append(&mut writer, 0..1);
+    drop((writer, log));
+    let (mut writer, log, _) = open(simulated(&fs), 50).unwrap();
+    log.sync().unwrap();
+    let mut frame = writer.frame();
+    let mut ends = vec![log.segments()[0].bytes as usize];
+    for n in 0..2 {
+        push(&mut frame, n, &text(n));
+        frame.inbox_position(7, 100 * (n + 1));
+        writer.append(&mut frame).unwrap();
+        ends.push(log.segments()[0].bytes as usize);
+    }
+    drop((writer, log));
+    // The first of them is not there.
+    fs.flip(Path::new("/log/00000000000000000000.seg"), ends[0], 0);
+    let (_writer, log, report) = open(simulated(&fs), 50).unwrap();
+    assert_eq!((report.holes, events(&log, 0).len()), (1, 2));
+    assert_eq!(report.inbox_positions, []);
+}
+
 /// Opening a log indexes what is sealed; of a segment with a loss that would say that it is whole.
 #[test]
 fn a_loss_is_remembered_until_a_frame_accounts_for_it() {
