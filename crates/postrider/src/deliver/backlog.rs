@@ -182,6 +182,18 @@ impl Backlog {
         self.runs.len().saturating_sub(RUNS_AT_LEAST)
     }
 
+    /// Gives back what it has of the common budget: it lags from there on.
+    pub(crate) fn let_go(&mut self, budget: &mut Budget) {
+        budget.used -= self.counted();
+        let gone = self.runs.split_off(RUNS_AT_LEAST);
+        let Some(first) = gone.first() else { return };
+        let events: u64 = gone.iter().map(|run| u64::from(run.count)).sum();
+        self.lag = Some(Lag {
+            from: first.first,
+            events: events + self.lag.map_or(0, |lag| lag.events),
+        });
+    }
+
     /// Takes `count` events of `bytes` bytes off the front run.
     pub(crate) fn take_front(&mut self, count: u32, bytes: u32, budget: &mut Budget) {
         let counted = self.counted();
@@ -286,6 +298,26 @@ mod tests {
         assert!(backlog.take_back(run(170, 1), &mut budget));
         assert_eq!(backlog.looked_to(200, 200), 3);
         assert_eq!((backlog.events(), backlog.lag()), (1, None));
+    }
+
+    #[test]
+    fn what_is_let_go_is_read_back_from_its_first_run() {
+        let mut budget = budget(100);
+        let mut backlog = Backlog::new(0);
+        for at in 0..20 {
+            backlog.accept(run(at * 10, 2), &mut budget);
+        }
+        backlog.count(200, 3, 30);
+        assert_eq!((budget.used, backlog.lag()), (4, Some(200)));
+        backlog.let_go(&mut budget);
+        assert_eq!((budget.used, backlog.lag()), (0, Some(160)));
+        assert_eq!((backlog.events(), backlog.in_memory()), (43, 32));
+        backlog.let_go(&mut budget);
+        assert_eq!((backlog.lag(), backlog.runs().len()), (Some(160), 16));
+        let back = (16..20).all(|at| backlog.take_back(run(at * 10, 2), &mut budget));
+        assert!(back && backlog.take_back(run(201, 3), &mut budget));
+        assert_eq!(backlog.looked_to(210, 210), 0);
+        assert_eq!((backlog.events(), backlog.lag()), (43, None));
     }
 
     #[test]

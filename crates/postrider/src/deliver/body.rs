@@ -15,6 +15,7 @@ use flate2::write::GzEncoder;
 
 use super::ahead::ReadAhead;
 use super::scheduler::{Lengths, Measure, Unreadable};
+use super::sites::Sites;
 use crate::event::SEPARATOR;
 use crate::http::{Body, Slice, WeakBody};
 use crate::journal::{Rendering, Span};
@@ -34,6 +35,8 @@ const RECENT: usize = 16;
 pub(crate) struct LogReader {
     log: Arc<Log>,
     frames: ReadAhead,
+    /// Where single events lie.
+    pub(crate) sites: Sites,
     /// What was assembled last, as long as it is being sent: webhooks that want the same events and
     /// wait equally long get the same batch, and one body serves them all.
     recent: VecDeque<(Vec<Span>, WeakBody)>,
@@ -53,6 +56,7 @@ impl LogReader {
         LogReader {
             frames: ReadAhead::new(log.clone()),
             log,
+            sites: Sites::default(),
             recent: VecDeque::with_capacity(RECENT),
         }
     }
@@ -85,9 +89,23 @@ impl LogReader {
         let mut pieces = Pieces::default();
         let (mut missing, mut damaged) = (Vec::new(), Vec::new());
         let mut head: Option<Few> = None;
+        let log = self.log.clone();
+        let mut texts = log.texts();
+        let known = self.sites.take(spans);
+        if !known.is_empty() {
+            let bytes = known.iter().map(|(_, site)| site.text_len()).sum();
+            pieces.copy().reserve_exact(bytes);
+        }
+        let mut known = known.into_iter().peekable();
         for (nth, span) in spans.iter().enumerate() {
             let mut at = span.first;
             while at < span.end() {
+                if let Some((_, site)) = known.next_if(|(offset, _)| *offset == at)
+                    && texts.read(at, site, pieces.copy())?
+                {
+                    at += 1;
+                    continue;
+                }
                 // Of a frame with little for this batch only that is read.
                 if !holds(head.as_ref(), at) {
                     head = self.few(at, &spans[nth..])?;

@@ -43,6 +43,8 @@ pub(super) struct Hook {
     /// Events written before this are as if written then: what was held does not age.
     pub(super) age_from_ms: UnixMillis,
     pub(super) backlog: Backlog,
+    /// It is held and in the way where space is short: its runs are read back to be dropped.
+    pub(super) sheds: bool,
     /// Its runs are being read back: there will be enough for a full batch in a moment.
     pub(super) refilling: bool,
     /// Batches without an end, by their place.
@@ -169,6 +171,7 @@ impl Hook {
             unfit: None,
             age_from_ms: 0,
             backlog: Backlog::new(from),
+            sheds: false,
             refilling: false,
             open: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -196,6 +199,12 @@ impl Hook {
     /// What it asks for now.
     pub(super) fn selection(&self) -> Option<&Arc<Selection>> {
         self.selections.back().map(|(_, selection)| selection)
+    }
+
+    /// What it asks for, as long as it is not deleted.
+    pub(super) fn asks(&self) -> Option<Arc<Selection>> {
+        let there = self.mode != Mode::Deleted;
+        self.selection().filter(|_| there).cloned()
     }
 
     /// What it asked for at `offset`, and up to where.

@@ -25,6 +25,7 @@ mod replay;
 mod retry;
 mod scheduler;
 mod settings;
+mod sites;
 mod standing;
 mod thread;
 mod token;

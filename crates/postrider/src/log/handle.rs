@@ -417,7 +417,7 @@ impl Log {
                 contents: indexed
                     .then(read)
                     .flatten()
-                    .map(|(front, _)| front.contents),
+                    .map(|(front, _)| front.contents()),
             }
         };
         segments.iter().map(info).collect()

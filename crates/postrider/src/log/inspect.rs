@@ -190,7 +190,7 @@ fn segment(
     report.written_ms = (extent.first_ms, extent.last_ms);
     if let Some(header) = header.filter(|_| *goes_on) {
         report.index = match index::read(fs, path, &header) {
-            Some((front, _)) if front.extent == extent && front.contents == report.contents => {
+            Some((front, _)) if front.extent == extent && front.contents() == report.contents => {
                 IndexReport::Good
             }
             Some(_) => IndexReport::Contradicts,

@@ -44,6 +44,7 @@ mod read;
 mod recovery;
 mod search;
 mod segment;
+mod site;
 mod slab;
 mod sparse;
 #[cfg(test)]
@@ -62,7 +63,8 @@ pub use inspect::{IndexReport, SegmentReport, inspect};
 pub use outline::Part;
 pub use recovery::Recovery;
 pub use search::Search;
-pub use sparse::{Few, Wanted};
+pub use site::{Site, Texts};
+pub use sparse::{Few, Glean, Wanted};
 pub use writer::{Appended, LogWriter};
 
 use crate::event::{MAX_TEXT, SEPARATOR};

@@ -61,11 +61,7 @@ impl Log {
         let (front, _) = due.then(read)??;
         let all_told = |(_, subaccount): &(u16, u32)| *subaccount != OTHER_SUBACCOUNTS;
         let offsets = front.extent.base_offset..front.extent.end_offset;
-        front
-            .contents
-            .counts
-            .keys()
-            .all(all_told)
-            .then_some((offsets, front.contents))
+        let told = front.counts.iter().all(|(pair, _)| all_told(pair));
+        told.then(|| (offsets, front.contents()))
     }
 }

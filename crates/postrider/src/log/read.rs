@@ -85,11 +85,15 @@ impl Log {
             }
             return Place::Tail(found);
         }
-        let i = state.segments.partition_point(|s| s.end_offset() <= from);
-        state
-            .segments
-            .get(i)
-            .map_or(Place::End, |s| Place::Disk(s.clone()))
+        drop(state);
+        self.segment_of(from).map_or(Place::End, Place::Disk)
+    }
+
+    /// The segment that holds `offset`, or would.
+    pub(super) fn segment_of(&self, offset: u64) -> Option<Arc<Segment>> {
+        let state = self.state();
+        let i = state.segments.partition_point(|s| s.end_offset() <= offset);
+        state.segments.get(i).cloned()
     }
 
     /// Reads frames of one segment, at least one if there is any. Answers the offset to go on

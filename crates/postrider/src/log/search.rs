@@ -75,8 +75,8 @@ impl Search {
                 .as_ref()
                 .is_none_or(|t| least < t.end && greatest >= t.start)
         };
-        let contents = &front.contents;
-        if !contents.counts.keys().any(wanted) || !contents.times_ms.is_some_and(during) {
+        let any = front.counts.iter().any(|(pair, _)| wanted(pair));
+        if !any || !front.times_ms.is_some_and(during) {
             return;
         }
         let mut here: Vec<bool> = front.stretches.iter().map(|s| during(s.times_ms)).collect();

@@ -5,9 +5,11 @@ use super::error::LogError;
 use super::format::FrameHeader;
 use super::frame::{Frame, FrameTable};
 use super::handle::Log;
-use super::index::{self, Count, postings};
+use super::index;
+use super::index::postings::{self, Posting};
 use super::read::Place;
 use super::segment::Segment;
+use super::site::Site;
 use super::walk::Walk;
 use crate::crc;
 use crate::event::{Entry, SEPARATOR};
@@ -30,7 +32,8 @@ pub struct Wanted<'a> {
 
 enum Entries<'a> {
     Table(&'a FrameTable<'a>),
-    List(&'a [Entry]),
+    /// Of the segment with this generation.
+    List(u64, &'a [Posting]),
 }
 
 impl Wanted<'_> {
@@ -38,7 +41,7 @@ impl Wanted<'_> {
     pub fn count(&self) -> u32 {
         match &self.entries {
             Entries::Table(table) => table.count(),
-            Entries::List(list) => list.len() as u32,
+            Entries::List(_, list) => list.len() as u32,
         }
     }
 
@@ -47,22 +50,50 @@ impl Wanted<'_> {
         matches!(self.entries, Entries::Table(_))
     }
 
-    /// Event `i`. Out of a posting list it has length, type and subaccount; time and checksum are zero.
+    /// Event `i`. Out of a posting list its time and its flags are zero.
     ///
     /// # Panics
     /// When `i` is not below [`count`](Self::count).
     pub fn entry(&self, i: u32) -> Entry {
         match &self.entries {
             Entries::Table(table) => table.entry(i),
-            Entries::List(list) => list[i as usize],
+            Entries::List(_, list) => {
+                let posting = list[i as usize];
+                Entry {
+                    len: posting.len,
+                    crc: posting.crc,
+                    type_id: posting.type_id,
+                    subaccount: posting.subaccount,
+                    ..Entry::default()
+                }
+            }
+        }
+    }
+
+    /// Where the text of event `i` lies, where a posting list says so.
+    ///
+    /// # Panics
+    /// When `i` is not below [`count`](Self::count).
+    pub fn site(&self, i: u32) -> Option<Site> {
+        match &self.entries {
+            Entries::Table(_) => None,
+            Entries::List(generation, list) => {
+                let Posting {
+                    position, len, crc, ..
+                } = list[i as usize];
+                Site::new(*generation, position, len, crc)
+            }
         }
     }
 }
 
 impl Log {
-    /// Calls `f` with all events from `from` on that `wants` (type, subaccount), in order and without reading
-    /// text, until it answers `false`. In segments where most are unwanted it sees those wanted alone,
-    /// elsewhere their neighbours too.
+    /// Calls `f` with the events from `from` on that `wants` (type, subaccount), in order and without reading
+    /// text, until it answers `false` or a segment ends. In segments where most are unwanted it sees those wanted
+    /// alone, elsewhere their neighbours too. Answers where to go on: `None` where `f` has answered `false`, and at the
+    /// end of the log.
+    ///
+    /// Who goes on with the same `glean` and the same wants does not read twice what the segment's index says.
     ///
     /// # Errors
     /// Of the disk.
@@ -70,50 +101,58 @@ impl Log {
         &self,
         from: u64,
         wants: &dyn Fn(u16, u32) -> bool,
+        glean: &mut Glean,
         mut f: impl FnMut(&Wanted<'_>) -> bool,
-    ) -> Result<(), LogError> {
-        let mut next = from;
-        loop {
-            match self.place(next, u64::MAX, true) {
-                Place::End => return Ok(()),
-                Place::Tail(frames) => {
-                    frames.iter().all(|frame| f(&whole(&FrameTable::of(frame))));
-                    return Ok(());
+    ) -> Result<Option<u64>, LogError> {
+        match self.place(from, u64::MAX, true) {
+            Place::End => Ok(None),
+            Place::Tail(frames) => {
+                frames.iter().all(|frame| f(&whole(&FrameTable::of(frame))));
+                Ok(None)
+            }
+            Place::Disk(segment) => {
+                let generation = segment.header.generation;
+                if glean.generation != Some(generation) {
+                    let found = self.glean(&segment, from, wants);
+                    *glean = found.unwrap_or_default();
+                    glean.generation = Some(generation);
                 }
-                Place::Disk(segment) => {
-                    let end = match self.sparse(&segment, next, wants) {
-                        Some((postings, end)) => grouped(&postings, &mut f).then_some(end),
-                        None => self.segment_tables(&segment, next, &mut |t| f(&whole(t)))?,
-                    };
-                    match end {
-                        Some(end) => next = end,
-                        None => return Ok(()),
-                    }
-                }
+                let Some(postings) = &glean.postings else {
+                    return self.segment_tables(&segment, from, &mut |t| f(&whole(t)));
+                };
+                let next = postings.partition_point(|p| p.offset < from);
+                let went = grouped(generation, &postings[next..], &mut f);
+                Ok(went.then_some(segment.end_offset()))
             }
         }
     }
 
-    /// What is wanted of a segment, where its index can tell and that is little; and its end.
-    fn sparse(
+    /// What is wanted of a segment, where its index can tell and that is little.
+    fn glean(
         &self,
         segment: &Segment,
         from: u64,
         wants: &dyn Fn(u16, u32) -> bool,
-    ) -> Option<(Vec<postings::Posting>, u64)> {
+    ) -> Option<Glean> {
         let indexed = segment.state().indexed;
         let read = || index::read(&*self.config.fs, &segment.path, &segment.header);
         let (front, file) = indexed.then(read)??;
-        let counts = front.contents.counts.iter();
-        let of = |(_, count): (&(u16, u32), &Count)| u64::from(count.events);
-        let all: u64 = counts.clone().map(of).sum();
-        let some: u64 = counts.filter(|((t, s), _)| wants(*t, *s)).map(of).sum();
+        let (mut all, mut some) = (0, 0);
+        for &((type_id, subaccount), count) in &front.counts {
+            all += u64::from(count.events);
+            if wants(type_id, subaccount) {
+                some += u64::from(count.events);
+            }
+        }
         if some * SPARSE > all {
             return None;
         }
         let postings = postings::wanted(&front, &*file, from, wants)?;
         self.counters.postings_read.fetch_add(1, Relaxed);
-        Some((postings, front.extent.end_offset))
+        Some(Glean {
+            generation: None,
+            postings: Some(postings),
+        })
     }
 
     /// The frame that holds `offset`, or else the next one behind it: whole where it is in memory, else
@@ -159,6 +198,15 @@ impl Log {
     }
 }
 
+/// What somebody who wants few events knows of the segment that he is in: see [`Log::wanted`].
+#[derive(Default)]
+pub struct Glean {
+    /// Of the segment.
+    generation: Option<u64>,
+    /// What is wanted of it; `None` where its tables are read.
+    postings: Option<Vec<Posting>>,
+}
+
 fn whole<'a>(table: &'a FrameTable<'a>) -> Wanted<'a> {
     Wanted {
         base_offset: table.base_offset(),
@@ -168,23 +216,14 @@ fn whole<'a>(table: &'a FrameTable<'a>) -> Wanted<'a> {
 }
 
 /// Calls `f` with each run of neighbours that were written at once.
-fn grouped(postings: &[postings::Posting], f: &mut impl FnMut(&Wanted<'_>) -> bool) -> bool {
-    let mut entries = Vec::new();
-    let together = |a: &postings::Posting, b: &postings::Posting| {
-        a.offset + 1 == b.offset && a.written_ms == b.written_ms
-    };
+fn grouped(generation: u64, postings: &[Posting], f: &mut impl FnMut(&Wanted<'_>) -> bool) -> bool {
+    let together =
+        |a: &Posting, b: &Posting| a.offset + 1 == b.offset && a.written_ms == b.written_ms;
     postings.chunk_by(together).all(|run| {
-        entries.clear();
-        entries.extend(run.iter().map(|p| Entry {
-            len: p.len,
-            type_id: p.type_id,
-            subaccount: p.subaccount,
-            ..Entry::default()
-        }));
         f(&Wanted {
             base_offset: run[0].offset,
             written_ms: run[0].written_ms,
-            entries: Entries::List(&entries),
+            entries: Entries::List(generation, run),
         })
     })
 }

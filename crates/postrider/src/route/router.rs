@@ -111,6 +111,10 @@ impl Router {
         if self.takers.is_empty() {
             return;
         }
+        let mut all = entries.clone();
+        if let (Some(entry), None) = (all.next(), all.next()) {
+            return self.route_one(at, entry, take);
+        }
         let summary = Summary::of(at, entries.clone());
         if summary.run.count == 0 {
             return;
@@ -119,6 +123,23 @@ impl Router {
         let picking = self.decide(&summary, &mut take);
         if picking || !self.narrow.is_empty() {
             self.pick(at, entries, &mut take);
+        }
+    }
+
+    /// Routes an event that has no neighbours, as those have that posting lists tell of.
+    fn route_one(&self, at: Run, entry: Entry, mut take: impl FnMut(u32, Run)) {
+        let run = Run {
+            count: 1,
+            bytes: entry.len + SEPARATOR,
+            ..at
+        };
+        let wide = self.wide.get(usize::from(entry.type_id));
+        let narrow = self.narrow.get(&entry.subaccount);
+        for &at in wide.into_iter().chain(narrow).flatten() {
+            let taker = &self.takers[at as usize];
+            if taker.selection.wants(entry.type_id, entry.subaccount) {
+                take(taker.slot, run);
+            }
         }
     }
 

@@ -102,6 +102,13 @@ impl Runs {
         self.0.is_empty()
     }
 
+    /// Takes off all but the first `count` runs.
+    pub fn split_off(&mut self, count: usize) -> Vec<Run> {
+        let gone = self.0.split_off(count.min(self.0.len()));
+        self.0.shrink_to(MANY);
+        gone.into()
+    }
+
     /// Takes `count` events of `bytes` bytes off the front run, which has at least as many, and
     /// answers by how many bytes the runs have shrunk.
     pub fn take_front(&mut self, count: u32, bytes: u32) -> u32 {

@@ -3,7 +3,7 @@
 use crate::event::MAX_TYPES;
 
 /// A set of event types, one bit each.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct TypeSet([u64; MAX_TYPES / 64]);
 
 impl TypeSet {

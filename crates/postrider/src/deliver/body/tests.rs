@@ -1,6 +1,7 @@
 use super::*;
 use crate::event::Entry;
-use crate::log::{self, Log, LogConfig, LogWriter};
+use crate::fs::sim::SimFs;
+use crate::log::{self, Glean, Log, LogConfig, LogWriter};
 
 /// A log of two frames: events 0 to 9 of about 1,000 bytes, events 10 to 12 of 3 bytes.
 fn a_log() -> (LogWriter, LogReader) {
@@ -215,4 +216,52 @@ fn one_body_serves_all_who_are_sent_the_same_at_the_same_time() {
     drop((first, again));
     assert!(weak.upgrade().is_none());
     assert_eq!(text(&reader.assemble(&spans).unwrap().body), said);
+}
+
+#[test]
+fn events_whose_places_are_known_are_read_without_their_frames() {
+    let fs = SimFs::new(1);
+    let config = LogConfig {
+        segment_bytes: 2 << 20,
+        tail_bytes: 0,
+        fs: Arc::new(fs.clone()),
+        ..LogConfig::on_disk("/log")
+    };
+    let (mut writer, log, _) = log::open(config, 0).expect("an empty disk");
+    let mut next = 0u64;
+    while log.stats().segments < 2 {
+        let mut frame = writer.frame();
+        for _ in 0..1000 {
+            let text = format!("{{\"{next}\":\"{}\"}}", "x".repeat(100));
+            let entry = Entry {
+                len: text.len() as u32,
+                crc: crc32c::crc32c(text.as_bytes()),
+                type_id: u16::from(next % 100 == 7) + 1,
+                ..Entry::default()
+            };
+            assert!(frame.push(&entry, format!("{text},\n").as_bytes()));
+            next += 1;
+        }
+        writer.append(&mut frame).expect("room for a frame");
+    }
+    log.maintain().expect("an index");
+    let mut reader = LogReader::new(log.clone());
+    let mut spans = Vec::new();
+    let rare = |type_id, _| type_id == 2;
+    let seen = log.wanted(0, &rare, &mut Glean::default(), |some| {
+        let site = some.site(0).expect("a posting list tells");
+        reader.sites.note(some.base_offset, site);
+        spans.push(span(some.base_offset, 1));
+        true
+    });
+    assert!(seen.unwrap().is_some(), "the first of two segments");
+    let before = fs.bytes_read();
+    let found = reader.assemble(&spans).unwrap();
+    let read = fs.bytes_read() - before;
+    assert_eq!(read, found.body.len(), "a bracket for the last separator");
+    let known = text(&found.body);
+    // The same again, from where each event is looked for.
+    let mut anew = LogReader::new(log);
+    assert_eq!(text(&anew.assemble(&spans).unwrap().body), known);
+    assert!(fs.bytes_read() - before > 2 * read);
 }

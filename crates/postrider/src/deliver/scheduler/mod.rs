@@ -18,6 +18,7 @@
 //! slow one costs nothing but a count. What is journaled lives in [`State`], which is changed by
 //! records alone; what is here besides could be made anew from it and the log.
 
+mod demand;
 mod end;
 mod form;
 mod rendering;
@@ -48,6 +49,7 @@ use crate::route::{Router, Run, Selection, TypeSet};
 use crate::time::{Instant, Now, UnixMillis};
 use crate::webhook::{Activity, Condition};
 
+use demand::Demand;
 use space::Refill;
 
 pub(crate) use form::{Lengths, Measure, Unreadable};
@@ -103,6 +105,9 @@ pub(crate) struct Scheduler {
     state: State,
     hooks: Vec<Option<Hook>>,
     slots: HashMap<Uuid, u32>,
+    /// Slots of webhooks that are gone.
+    free: Vec<u32>,
+    demand: Demand,
     live: HashMap<Uuid, Live>,
     /// Attempts under way: exchange to batch.
     flights: HashMap<u64, Uuid>,
@@ -170,6 +175,8 @@ impl Scheduler {
             state,
             hooks: Vec::new(),
             slots: HashMap::new(),
+            free: Vec::new(),
+            demand: Demand::default(),
             live: HashMap::new(),
             flights: HashMap::new(),
             flight_bytes: 0,
@@ -303,6 +310,10 @@ impl Scheduler {
                 return;
             };
             let (first, was_ready) = (hook.backlog.events() == 0, hook.ready(at.since));
+            // One that is held takes no more than is its own in any case.
+            let mut nothing = Budget { used: 0, max: 0 };
+            let sends = hook.is_sending();
+            let budget = if sends { &mut *budget } else { &mut nothing };
             hook.backlog.accept(run, budget);
             // Who lingers has a timer; who could go and has not waits for an answer, a place or a
             // timer. So most events cost a webhook a count and no look.
@@ -550,6 +561,7 @@ impl Scheduler {
         if hook.mode == Mode::Deleted && hook.open.is_empty() {
             self.slots.remove(&hook.id);
             self.hooks[slot as usize] = None;
+            self.free.push(slot);
             return;
         }
         if let Some(at) = hook.next_look(now.mono)

@@ -1,11 +1,10 @@
 //! What the log must keep, and what is given up when it can't.
 
-use std::collections::HashSet;
-
 use uuid::Uuid;
 
 use super::*;
 use crate::journal::DeadLetter;
+use crate::log::Glean;
 use crate::route::Scope;
 
 /// Spans of one batch that are nearer than this are held as one pin: what lies between is in the
@@ -47,6 +46,10 @@ impl Scheduler {
             let Some(hook) = hook.filter(|hook| hook.backlog.hungry() == Some(from)) else {
                 continue;
             };
+            // One that is held has no use for runs, but to have them dropped for space.
+            if !std::mem::take(&mut hook.sheds) && !hook.is_sending() {
+                continue;
+            }
             let selection = hook.selection_at(from);
             if let Some((selection, end)) = selection.map(|(s, end)| (s.clone(), end)) {
                 hook.refilling = true;
@@ -57,29 +60,31 @@ impl Scheduler {
         }
         let (from, ..) = *takers.first()?;
         let runs = (room / takers.len()).max(1);
-        let (mut wide, mut narrow) = (TypeSet::EMPTY, HashSet::new());
-        for (.., selection) in &takers {
-            match selection.scope {
-                Scope::One(subaccount) => {
-                    narrow.insert(subaccount);
-                }
-                _ => wide.union(&selection.types),
-            }
-        }
         let cuts = takers.iter().map(|(from, ..)| *from).collect();
-        let slots: Vec<u32> = takers.iter().map(|(_, slot, _)| *slot).collect();
+        let mut guests = Guests::default();
+        takers.iter().for_each(|(_, slot, s)| guests.add(*slot, s));
         let router = Router::new(takers.into_iter().map(|(_, slot, s)| (slot, s)));
         Some(Refill {
             router,
-            wide,
-            narrow,
-            slots,
+            guests,
             runs,
-            full: HashSet::new(),
             cuts,
             from,
             until,
+            glean: Glean::default(),
         })
+    }
+
+    /// A webhook that is held gives back what it has of the common budget, and is served by no pass: what waits is read
+    /// back when it goes on.
+    pub(super) fn let_go(&mut self, slot: u32) {
+        if let Some(hook) = self.hooks[slot as usize].as_mut() {
+            hook.refilling = false;
+            hook.backlog.let_go(&mut self.budget);
+        }
+        if let Some(pass) = &mut self.pass {
+            pass.guests.fill(slot);
+        }
     }
 
     /// Lets the next pass begin once there is room for enough webhooks, or none came free for a while: who
@@ -110,12 +115,10 @@ impl Scheduler {
         let end = (base + u64::from(count)).min(pass.until);
         let Refill {
             router,
-            full,
-            slots,
+            guests,
             runs,
             cuts,
             from,
-            until,
             ..
         } = pass;
         let mut served = Vec::new();
@@ -133,7 +136,7 @@ impl Scheduler {
                     let Some(hook) = self.hooks[slot as usize].as_mut() else {
                         return;
                     };
-                    if full.contains(&slot) {
+                    if guests.is_full(slot) {
                         return;
                     }
                     let kept = hook.backlog.take_back(run, &mut self.budget);
@@ -143,16 +146,15 @@ impl Scheduler {
                     let runs = (*runs / batch as usize).max(1) * batch as usize;
                     if !kept || backlog.runs().len() >= runs || backlog.in_memory() >= many {
                         hook.refilling = false;
-                        full.insert(slot);
+                        guests.fill(slot);
                         served.push(slot);
                     }
                 },
             );
             *from = stop;
         }
-        let goes_on = *from < *until && full.len() < slots.len();
         served.into_iter().for_each(|slot| self.touch(slot));
-        goes_on
+        pass.from < pass.until && pass.guests.hungry > 0
     }
 
     /// Ends a part of a pass, to go on later.
@@ -168,11 +170,11 @@ impl Scheduler {
         } else {
             pass.from.min(pass.until)
         };
-        for slot in pass.slots {
+        for (slot, full) in pass.guests.all() {
             let Some(hook) = self.hooks[slot as usize].as_mut() else {
                 continue;
             };
-            if !pass.full.contains(&slot) {
+            if !full {
                 let missing = hook.backlog.looked_to(reached, self.routed);
                 let webhook = hook.id;
                 let scanned_to = hook.backlog.position(self.routed);
@@ -413,6 +415,7 @@ impl Scheduler {
             let budget = &mut self.budget;
             hook.backlog.take_front(count as u32, bytes as u32, budget);
         }
+        hook.sheds = hook.backlog.lag().is_some_and(|from| from < wanted);
         self.hungry
             .extend(hook.backlog.hungry().map(|from| (from, slot)));
         let webhook = hook.id;
@@ -501,32 +504,93 @@ fn is_below(spans: &[Span], wanted: u64) -> bool {
     spans.first().is_some_and(|span| span.first < wanted)
 }
 
+/// Whom a pass serves.
+#[derive(Default)]
+struct Guests {
+    /// By slot: the one subaccount that all its events are of, if so; and whether it is full.
+    by_slot: BTreeMap<u32, (Option<u32>, bool)>,
+    /// How many are not full.
+    hungry: usize,
+    /// Types that any want of more than one subaccount.
+    wide: TypeSet,
+    /// Subaccounts that are all somebody wants who is not full, and of how many.
+    narrow: HashMap<u32, u32>,
+}
+
+impl Guests {
+    fn add(&mut self, slot: u32, selection: &Selection) {
+        let bound = match selection.scope {
+            Scope::One(subaccount) => Some(subaccount),
+            _ => None,
+        };
+        match bound {
+            Some(subaccount) => *self.narrow.entry(subaccount).or_default() += 1,
+            None => self.wide.union(&selection.types),
+        }
+        self.by_slot.insert(slot, (bound, false));
+        self.hungry += 1;
+    }
+
+    fn is_full(&self, slot: u32) -> bool {
+        self.by_slot.get(&slot).is_none_or(|(_, full)| *full)
+    }
+
+    /// It takes no more, and what it alone wants need not be looked for.
+    fn fill(&mut self, slot: u32) {
+        let Some((bound, full)) = self.by_slot.get_mut(&slot) else {
+            return;
+        };
+        if std::mem::replace(full, true) {
+            return;
+        }
+        self.hungry -= 1;
+        if let Some(subaccount) = bound
+            && let Some(others) = self.narrow.get_mut(subaccount)
+        {
+            *others -= 1;
+            if *others == 0 {
+                self.narrow.remove(subaccount);
+            }
+        }
+    }
+
+    /// All slots, and whether they are full.
+    fn all(self) -> impl Iterator<Item = (u32, bool)> {
+        self.by_slot
+            .into_iter()
+            .map(|(slot, (_, full))| (slot, full))
+    }
+}
+
 /// A pass over the log's tables for webhooks that lag.
 pub(crate) struct Refill {
     router: Router,
-    /// Types wanted of more than one subaccount, and subaccounts that are all somebody wants.
-    wide: TypeSet,
-    narrow: HashSet<u32>,
-    slots: Vec<u32>,
+    guests: Guests,
     /// A webhook that has so many runs is full.
     runs: usize,
-    full: HashSet<u32>,
     /// Where the webhooks' lags begin: frames are cut there, so that no run straddles one.
     cuts: BTreeSet<u64>,
     /// Where it has got, and where it ends.
     from: u64,
     until: u64,
+    /// What the log knows of the segment that the pass is in.
+    pub(crate) glean: Glean,
 }
 
 impl Refill {
     /// What any of the webhooks may want: (type, subaccount).
     pub(crate) fn wants(&self) -> impl Fn(u16, u32) -> bool + use<> {
-        let (wide, narrow) = (self.wide, self.narrow.clone());
-        move |type_id, subaccount| wide.contains(type_id) || narrow.contains(&subaccount)
+        let (wide, narrow) = (self.guests.wide, self.guests.narrow.clone());
+        move |type_id, subaccount| wide.contains(type_id) || narrow.contains_key(&subaccount)
     }
 
     /// The offset to read tables from.
     pub(crate) fn from(&self) -> u64 {
         self.from
+    }
+
+    /// All below `next` was looked at.
+    pub(crate) fn looked_to(&mut self, next: u64) {
+        self.from = self.from.max(next);
     }
 }

@@ -27,6 +27,7 @@ impl Scheduler {
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
+        let before = hook.asks();
         let terms = terms.into();
         hook.set_pace(terms.pace);
         hook.outcomes = terms.outcomes;
@@ -64,6 +65,10 @@ impl Scheduler {
                 asked,
             });
         }
+        if let Some(hook) = self.hooks[slot as usize].as_ref() {
+            self.demand
+                .change(before.as_deref(), hook.asks().as_deref());
+        }
         if wants_nothing && self.restored {
             self.drop_backlog(slot, Reason::INACTIVE);
         }
@@ -97,20 +102,19 @@ impl Scheduler {
                 at_offset,
             });
         }
+        self.demand.change(None, hook.asks().as_deref());
         self.place(hook)
     }
 
     fn place(&mut self, hook: Hook) -> u32 {
         let id = hook.id;
-        let hook = Some(hook);
-        let free = self.hooks.iter().position(Option::is_none);
-        let slot = free.unwrap_or(self.hooks.len());
-        match self.hooks.get_mut(slot) {
-            Some(place) => *place = hook,
-            None => self.hooks.push(hook),
-        }
-        self.slots.insert(id, slot as u32);
-        slot as u32
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.hooks.push(None);
+            self.hooks.len() as u32 - 1
+        });
+        self.hooks[slot as usize] = Some(hook);
+        self.slots.insert(id, slot);
+        slot
     }
 
     /// Brings back a webhook that was deleted in a former life: its batches finish. What it had
@@ -255,6 +259,7 @@ impl Scheduler {
         let Some(hook) = self.hooks[slot as usize].as_mut() else {
             return;
         };
+        self.demand.change(hook.asks().as_deref(), None);
         hook.mode = Mode::Deleted;
         hook.selections = VecDeque::from([(0, Arc::new(Selection::nothing()))]);
         let webhook = hook.id;
@@ -276,6 +281,9 @@ impl Scheduler {
 
     /// Holds a webhook's batches: its events are kept, and don't age. `false` when there is none.
     pub(crate) fn pause(&mut self, id: Uuid, now: Now) -> bool {
+        let Some(&slot) = self.slots.get(&id) else {
+            return false;
+        };
         let Some(hook) = self.hook_of(id).filter(|hook| hook.mode != Mode::Deleted) else {
             return false;
         };
@@ -283,6 +291,7 @@ impl Scheduler {
             hook.mode = Mode::Paused;
             hook.why = None;
             self.hold(id, Some(Hold::Paused), now);
+            self.let_go(slot);
         }
         true
     }
@@ -335,6 +344,7 @@ impl Scheduler {
         };
         self.orders.notices.push(notice);
         self.hold(webhook, Some(Hold::Disabled { why: why.into() }), now);
+        self.let_go(slot);
     }
 
     fn hold(&mut self, webhook: Uuid, hold: Option<Hold>, now: Now) {
@@ -348,11 +358,17 @@ impl Scheduler {
     /// Holds the batches of a webhook that can't be delivered to as it is, until it is changed or the
     /// settings are. Says whether that is news.
     pub(crate) fn set_unfit(&mut self, id: Uuid, why: String) -> bool {
-        let Some(hook) = self.hook_of(id) else {
+        let Some(&slot) = self.slots.get(&id) else {
             return false;
         };
-        let before = hook.unfit.replace(why);
-        before != hook.unfit
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return false;
+        };
+        let why = Some(why);
+        let news = hook.unfit != why;
+        hook.unfit = why;
+        self.let_go(slot);
+        news
     }
 
     /// Lets the batches of a webhook go out that was unfit and is not any more.
@@ -471,12 +487,6 @@ impl Scheduler {
 
     /// All types that webhooks ask for.
     pub(crate) fn wanted(&self) -> TypeSet {
-        let mut wanted = TypeSet::EMPTY;
-        let hooks = self.hooks.iter().flatten();
-        let there = hooks.filter(|hook| hook.mode != Mode::Deleted);
-        for selection in there.filter_map(Hook::selection) {
-            wanted.union(&selection.types);
-        }
-        wanted
+        self.demand.types()
     }
 }

@@ -9,9 +9,11 @@ use crate::time::{Instant, Now};
 /// Frames routed in one turn at most, so that answers are not kept waiting by a backlog.
 const FRAMES_PER_TURN: u32 = 64;
 
-/// Runs of wanted events read back in one turn at most; a whole frame counts as many.
-const RUNS_PER_TURN: u32 = 16 * RUNS_PER_FRAME;
+/// Runs of wanted events read back in one turn at most: those that keep up wait meanwhile. What a whole frame counts for,
+/// and what a segment's index does that is asked for them.
+const RUNS_PER_TURN: u32 = 512;
 const RUNS_PER_FRAME: u32 = 256;
+const RUNS_PER_INDEX: u32 = 512;
 
 impl Courier {
     /// Counts what was there before the start: segments that nobody's place is in by their indexes, so that it takes
@@ -77,18 +79,36 @@ impl Courier {
             return false;
         };
         let (scheduler, mut left) = (&mut self.scheduler, RUNS_PER_TURN);
-        let (mut goes_on, mut enough) = (true, false);
+        let mut goes_on = true;
         let wants = pass.wants();
-        let read = self.log.wanted(pass.from(), &wants, |some| {
-            let (base, count) = (some.base_offset, some.count());
-            left = left.saturating_sub(if some.is_frame() { RUNS_PER_FRAME } else { 1 });
-            let entry = |i| some.entry(i);
-            goes_on = scheduler.refill_frame(&mut pass, base, count, some.written_ms, entry);
-            enough = goes_on && left == 0;
-            goes_on && !enough
-        });
+        let mut glean = std::mem::take(&mut pass.glean);
+        let read = loop {
+            let sites = &mut self.reader.sites;
+            let read = self.log.wanted(pass.from(), &wants, &mut glean, |some| {
+                let (base, count) = (some.base_offset, some.count());
+                for i in 0..count {
+                    some.site(i)
+                        .into_iter()
+                        .for_each(|site| sites.note(base + u64::from(i), site));
+                }
+                left = left.saturating_sub(if some.is_frame() { RUNS_PER_FRAME } else { 1 });
+                let entry = |i| some.entry(i);
+                goes_on = scheduler.refill_frame(&mut pass, base, count, some.written_ms, entry);
+                goes_on && left > 0
+            });
+            match read {
+                Ok(Some(next)) => pass.looked_to(next),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            left = left.saturating_sub(RUNS_PER_INDEX);
+            if left == 0 {
+                break Ok(());
+            }
+        };
+        pass.glean = glean;
         match read {
-            Ok(()) if enough => self.scheduler.refill_later(pass),
+            Ok(()) if goes_on && left == 0 => self.scheduler.refill_later(pass),
             Ok(()) => self.scheduler.refilled(pass, goes_on),
             Err(error) => {
                 self.scheduler.refill_later(pass);

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"PRINDEX1";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER: usize = 128;
 const SIGNPOST: usize = 16;
 const COUNT: usize = 28;
@@ -109,14 +109,26 @@ pub(super) struct Stretch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Front {
     pub(super) extent: Extent,
-    pub(super) contents: Contents,
+    /// As in [`Contents`], sorted.
+    pub(super) counts: Vec<((u16, u32), Count)>,
+    pub(super) times_ms: Option<(UnixMillis, UnixMillis)>,
     pub(super) stretches: Vec<Stretch>,
-    /// In the order of `contents.counts`.
+    /// In the order of `counts`.
     pub(super) lists: Vec<List>,
     /// Rows of the summary; 0: there is none.
     pub(super) rows: u32,
     /// Where the rows begin.
     pub(super) rows_at: u64,
+}
+
+impl Front {
+    /// What the segment holds.
+    pub(super) fn contents(&self) -> Contents {
+        Contents {
+            times_ms: self.times_ms,
+            counts: self.counts.iter().copied().collect(),
+        }
+    }
 }
 
 /// Where a posting list is.
@@ -151,21 +163,22 @@ pub(super) fn build(
     let pool = Pool::new(1);
     loop {
         let whole: Option<Arc<Frame>>;
-        let (at, table) = match summary.is_some() {
+        let (at, header, table) = match summary.is_some() {
             true => {
-                let Some((at, _, frame)) = walk.next_frame(&pool)? else {
+                let Some((at, header, frame)) = walk.next_frame(&pool)? else {
                     break;
                 };
                 whole = frame;
-                (at, whole.as_deref().map(FrameTable::of))
+                (at, header, whole.as_deref().map(FrameTable::of))
             }
             false => {
-                let Some((at, frame)) = walk.next()? else {
+                let Some((at, header)) = walk.next()? else {
                     break;
                 };
                 whole = None;
-                let head = walk.bytes(at, frame.head_len())?;
-                (at, head.and_then(|head| FrameTable::check(frame, head)))
+                let head = walk.bytes(at, header.head_len())?;
+                let table = head.and_then(|head| FrameTable::check(header, head));
+                (at, header, table)
             }
         };
         let Some(table) = table.filter(|t| t.count() > 0) else {
@@ -183,9 +196,11 @@ pub(super) fn build(
             times = None;
             summary.as_mut().map(Summary::begin);
         }
+        let mut text = at + header.head_len() as u64;
         for (offset, entry) in (table.base_offset()..).zip(table.entries()) {
             let pair = contents.count(&entry);
-            lists.add(pair, offset, &entry, table.written_ms());
+            lists.add(pair, (offset, text), &entry, table.written_ms());
+            text += u64::from(entry.len) + SEPARATOR.len() as u64;
             widen(&mut times, entry.time_ms);
         }
         if let (Some(summary), Some(frame)) = (&mut summary, &whole) {
@@ -314,10 +329,10 @@ fn encode(
 }
 
 fn decode(bytes: &[u8], header: &SegmentHeader) -> Option<Front> {
-    let mut unsummed = bytes.to_vec();
-    unsummed[12..16].fill(0);
+    let crc = crc::append(crc::of(&bytes[..12]), &[0; 4]);
+    let crc = crc::append(crc, &bytes[16..]);
     let number = |i: usize| u64_at(bytes, 16 + i * 8);
-    let ours = u32_at(bytes, 12) == crc::of(&unsummed)
+    let ours = u32_at(bytes, 12) == crc
         && number(0) == header.generation
         && number(1) == header.base_offset;
     if !ours {
@@ -343,11 +358,7 @@ fn decode(bytes: &[u8], header: &SegmentHeader) -> Option<Front> {
     };
     let mut at = bytes.len() as u64;
     let mut lists = Vec::with_capacity(counts);
-    let mut contents = Contents::default();
     for b in pairs.chunks_exact(COUNT) {
-        let pair = (u32_at(b, 0) as u16, u32_at(b, 4));
-        let (events, bytes) = (u32_at(b, 8), u64_at(b, 20));
-        contents.counts.insert(pair, Count { events, bytes });
         let end = at + u64::from(u32_at(b, 12));
         lists.push(List {
             bytes: at..end,
@@ -355,10 +366,15 @@ fn decode(bytes: &[u8], header: &SegmentHeader) -> Option<Front> {
         });
         at = end;
     }
-    contents.times_ms = (counts > 0).then(|| (number(6), number(7)));
+    let counts = pairs.chunks_exact(COUNT).map(|b| {
+        let (events, bytes) = (u32_at(b, 8), u64_at(b, 20));
+        ((u32_at(b, 0) as u16, u32_at(b, 4)), Count { events, bytes })
+    });
+    let counts: Vec<_> = counts.collect();
     Some(Front {
         extent,
-        contents,
+        times_ms: (!counts.is_empty()).then(|| (number(6), number(7))),
+        counts,
         stretches: rest
             .chunks_exact(STRETCH)
             .map(|b| Stretch {

@@ -1,9 +1,9 @@
 //! Posting lists: for each type and subaccount of a segment, where its events are and how long.
 //!
-//! A webhook that wants one event in ten thousand reads a few bytes per event that it wants, and nothing of the
-//! others. An event is three varints: how many offsets lie between it and the one before in the list,
-//! the length of its text, and how much later than that one it was written (zigzag, since clocks step
-//! back). About four bytes an event.
+//! A webhook that wants one event in ten thousand reads a few bytes per event that it wants and then its text, and nothing
+//! of the others. An event is four varints: how many offsets lie between it and the one before in the list, how
+//! many bytes between their texts, the length of its text, and how much later than that one it was written
+//! (zigzag, since clocks step back); then its checksum. About twelve bytes an event.
 
 use super::{Front, List, OTHER_SUBACCOUNTS};
 use crate::crc;
@@ -18,7 +18,10 @@ pub(in crate::log) struct Posting {
     pub(in crate::log) offset: u64,
     /// When its frame was written.
     pub(in crate::log) written_ms: UnixMillis,
+    /// Where its text is in the segment.
+    pub(in crate::log) position: u64,
     pub(in crate::log) len: u32,
+    pub(in crate::log) crc: u32,
     pub(in crate::log) type_id: u16,
     pub(in crate::log) subaccount: u32,
 }
@@ -34,6 +37,7 @@ pub(super) struct Lists {
 #[derive(Clone, Copy)]
 struct Last {
     next_offset: u64,
+    text_end: u64,
     written_ms: UnixMillis,
 }
 
@@ -42,20 +46,31 @@ impl Lists {
         Lists {
             start: Last {
                 next_offset: base_offset,
+                text_end: 0,
                 written_ms: first_ms,
             },
             lists: BTreeMap::new(),
         }
     }
 
-    pub(super) fn add(&mut self, pair: (u16, u32), offset: u64, entry: &Entry, ms: UnixMillis) {
+    /// Adds an event whose text is at `position` of the segment, behind all others of its list.
+    pub(super) fn add(
+        &mut self,
+        pair: (u16, u32),
+        (offset, position): (u64, u64),
+        entry: &Entry,
+        ms: UnixMillis,
+    ) {
         let (last, list) = self.lists.entry(pair).or_insert((self.start, Vec::new()));
         put(list, offset - last.next_offset);
+        put(list, position - last.text_end);
         put(list, entry.len.into());
         let later = ms.wrapping_sub(last.written_ms) as i64;
         put(list, ((later << 1) ^ (later >> 63)) as u64);
+        list.extend_from_slice(&entry.crc.to_le_bytes());
         *last = Last {
             next_offset: offset + 1,
+            text_end: position + u64::from(entry.len),
             written_ms: ms,
         };
     }
@@ -96,7 +111,7 @@ pub(in crate::log) fn wanted(
     wants: &dyn Fn(u16, u32) -> bool,
 ) -> Option<Vec<Posting>> {
     let mut all = Vec::new();
-    for ((&(type_id, subaccount), &count), list) in front.contents.counts.iter().zip(&front.lists) {
+    for (&((type_id, subaccount), count), list) in front.counts.iter().zip(&front.lists) {
         if subaccount == OTHER_SUBACCOUNTS {
             return None;
         }
@@ -122,22 +137,35 @@ fn read(
     let mut bytes = vec![0; len];
     let got = file.read_at(&mut bytes, list.bytes.start).ok()?;
     (got == len && crc::of(&bytes) == list.crc).then_some(())?;
-    let mut last = (front.extent.base_offset, front.extent.first_ms);
+    let mut last = Last {
+        next_offset: front.extent.base_offset,
+        text_end: 0,
+        written_ms: front.extent.first_ms,
+    };
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        let offset = last.0.checked_add(get(&mut rest)?)?;
-        let text = u32::try_from(get(&mut rest)?).ok()?;
+        let offset = last.next_offset.checked_add(get(&mut rest)?)?;
+        let position = last.text_end.checked_add(get(&mut rest)?)?;
+        let len = u32::try_from(get(&mut rest)?).ok()?;
         let later = get(&mut rest)?;
         let later = (later >> 1) as i64 ^ -((later & 1) as i64);
-        let written_ms = last.1.wrapping_add_signed(later);
+        let written_ms = last.written_ms.wrapping_add_signed(later);
+        let (crc, behind) = rest.split_first_chunk()?;
+        rest = behind;
         all.push(Posting {
             offset,
             written_ms,
-            len: text,
+            position,
+            len,
+            crc: u32::from_le_bytes(*crc),
             type_id,
             subaccount,
         });
-        last = (offset + 1, written_ms);
+        last = Last {
+            next_offset: offset + 1,
+            text_end: position.checked_add(len.into())?,
+            written_ms,
+        };
     }
     Some(())
 }

@@ -31,22 +31,39 @@ fn written(fs: &SimFs) -> (LogWriter, Arc<Log>, u64) {
     (writer, log, n)
 }
 
+/// The rare events that posting lists tell of: offset and site.
+fn sites(log: &Log) -> Vec<(u64, Site)> {
+    let (mut glean, mut next, mut found) = (Glean::default(), Some(0), Vec::new());
+    while let Some(from) = next {
+        let seen = log.wanted(from, &rare, &mut glean, |some| {
+            let sites = (0..some.count()).filter_map(|i| some.site(i));
+            found.extend((some.base_offset..).zip(sites));
+            true
+        });
+        next = seen.unwrap();
+    }
+    found
+}
+
 /// Offsets and lengths of the rare events, as `wanted` shows them; and how many others it showed.
 fn seen(log: &Log, from: u64) -> (Vec<(u64, u32)>, u64) {
     let (mut found, mut others) = (Vec::new(), 0);
-    log.wanted(from, &rare, |some| {
-        assert_eq!(some.written_ms, START_MS);
-        for i in 0..some.count() {
-            let entry = some.entry(i);
-            let offset = some.base_offset + u64::from(i);
-            match rare(entry.type_id, entry.subaccount) {
-                true if offset >= from => found.push((offset, entry.len)),
-                _ => others += 1,
+    let (mut glean, mut next) = (Glean::default(), Some(from));
+    while let Some(from) = next {
+        let seen = log.wanted(from, &rare, &mut glean, |some| {
+            assert_eq!(some.written_ms, START_MS);
+            for i in 0..some.count() {
+                let entry = some.entry(i);
+                let offset = some.base_offset + u64::from(i);
+                match rare(entry.type_id, entry.subaccount) {
+                    true if offset >= from => found.push((offset, entry.len)),
+                    _ => others += 1,
+                }
             }
-        }
-        true
-    })
-    .unwrap();
+            true
+        });
+        next = seen.unwrap();
+    }
     (found, others)
 }
 
@@ -73,6 +90,85 @@ fn few_of_many_are_found_by_posting_lists() {
     );
     assert_eq!(seen(&log, 1700).0, expected_rare(1700, end));
     assert_eq!(seen(&log, 1701).0, expected_rare(1701, end));
+}
+
+#[test]
+fn what_a_segments_index_says_is_read_once_for_all_parts() {
+    let fs = SimFs::new(1);
+    let (_writer, log, end) = written(&fs);
+    let sealed_end = log.segments()[2].base_offset;
+    let (mut glean, mut from, mut found) = (Glean::default(), 0, Vec::new());
+    while from < sealed_end {
+        // A part ends with each event.
+        let seen = log.wanted(from, &rare, &mut glean, |some| {
+            found.push((some.base_offset, some.entry(0).len));
+            false
+        });
+        let behind = found.last().map_or(0, |last| last.0 + 1);
+        from = seen.unwrap().unwrap_or(behind).max(behind);
+    }
+    found.retain(|event| event.0 < sealed_end);
+    assert_eq!(found, expected_rare(0, end.min(sealed_end)));
+    assert_eq!(log.stats().postings_read, 2, "two segments are sealed");
+}
+
+#[test]
+fn a_text_whose_site_is_known_is_read_alone() {
+    let fs = SimFs::new(1);
+    let (_writer, log, _) = written(&fs);
+    let known = sites(&log);
+    let sealed_end = log.segments()[2].base_offset;
+    assert_eq!(known.len(), expected_rare(0, sealed_end).len());
+    let (mut texts, mut out, mut expected) = (log.texts(), Vec::new(), String::new());
+    let before = fs.bytes_read();
+    for &(offset, site) in &known {
+        assert!(texts.read(offset, site, &mut out).unwrap());
+        expected += &(text(offset) + ",\n");
+    }
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+    assert_eq!(fs.bytes_read() - before, expected.len() as u64);
+}
+
+#[test]
+fn a_text_that_is_not_at_its_site_is_not_given() {
+    let fs = SimFs::new(1);
+    let (_writer, log, _) = written(&fs);
+    let known = sites(&log);
+    let (first, last) = (known[0], known[known.len() - 1]);
+    let mut out = b"as it was".to_vec();
+    // Another segment's, as one has its name that was compacted or used anew.
+    assert!(!log.texts().read(first.0, last.1, &mut out).unwrap());
+    let path = Path::new("/log/00000000000000000000.seg");
+    let mut bytes = vec![0; SEGMENT as usize];
+    let file = fs.open(path, Open::Read).unwrap();
+    file.read_at(&mut bytes, 0).unwrap();
+    let at = memchr::memmem::find(&bytes, text(first.0).as_bytes()).unwrap();
+    fs.flip(path, at + 3, 1);
+    assert!(!log.texts().read(first.0, first.1, &mut out).unwrap());
+    assert_eq!(out, b"as it was");
+}
+
+/// The front of an index of another version may mean anything.
+#[test]
+fn an_index_of_an_older_version_is_passed_over_and_made_anew() {
+    let rig = Rig::uncached();
+    let (mut writer, log, _) = rig.open();
+    let end = fill(&mut writer, &log, 0, 2);
+    log.maintain().unwrap();
+    drop((writer, log));
+    let index = rig.files("idx").remove(0);
+    rig.edit(&index, |b| {
+        let count = |at: usize| u32::from_le_bytes(b[at..at + 4].try_into().unwrap()) as usize;
+        let front = 128 + count(88) * 16 + count(92) * 28 + count(96) * 32;
+        b[8..16].copy_from_slice(&[3, 0, 0, 0, 0, 0, 0, 0]);
+        let crc = crc32c::crc32c(&b[..front]);
+        b[12..16].copy_from_slice(&crc.to_le_bytes());
+    });
+    let (_writer, log, report) = rig.open();
+    assert_eq!((report.scanned, report.is_damaged()), (2, false));
+    assert_eq!(events(&log, 0), expected(0..end));
+    assert!(log.segments()[0].contents.is_some());
+    assert_eq!(std::fs::read(&index).unwrap()[8], 4);
 }
 
 #[test]

@@ -115,3 +115,122 @@ fn a_pass_in_parts_serves_who_came_changed_or_went_meanwhile() {
     assert_eq!(world.books(3).delivered, 100, "and nothing of type 1 since");
     assert_eq!(world.books(3).pending, 0);
 }
+
+impl World {
+    fn hook(&self, n: u8) -> &Hook {
+        let slot = self.scheduler.slots[&hook(n)];
+        self.scheduler.hooks[slot as usize].as_ref().unwrap()
+    }
+}
+
+/// Appends so many rounds and lets them be routed.
+fn scattered(world: &mut World, webhooks: u8, rounds: usize) {
+    append(world, webhooks, rounds);
+    world.turn();
+}
+
+#[test]
+fn one_that_is_held_leaves_its_room_to_others() {
+    let slow = Pace {
+        max_events: 40,
+        in_flight: 1,
+        ..pace()
+    };
+    let mut world = world(2, 100, slow);
+    world.scheduler.pause(hook(1), world.now);
+    scattered(&mut world, 2, 200);
+    assert_eq!(
+        world.hook(1).backlog.runs().len(),
+        16,
+        "held from the start"
+    );
+    assert!(world.scheduler.budget.used > 0);
+    // The other one has its runs when it is held.
+    world.scheduler.pause(hook(2), world.now);
+    assert_eq!(world.scheduler.budget.used, 0);
+    assert_eq!(world.hook(2).backlog.runs().len(), 16);
+    world.answer_all(200);
+    assert!(world.flying.is_empty());
+
+    for n in [1, 2] {
+        world.scheduler.resume(hook(n), world.now);
+    }
+    world.turn();
+    let mut sizes = Vec::new();
+    while !world.flying.is_empty() {
+        sizes.extend(world.flying.iter().map(|a| offsets(a).len()));
+        world.answer_all(200);
+    }
+    assert_eq!(world.books(1).delivered, 200);
+    assert_eq!(world.books(2).delivered, 200);
+    assert!(
+        sizes.len() <= 12,
+        "full ones but for each one's first: {sizes:?}"
+    );
+}
+
+#[test]
+fn one_that_is_held_in_the_midst_of_a_pass_misses_nothing() {
+    let slow = Pace {
+        max_events: 40,
+        in_flight: 1,
+        ..pace()
+    };
+    let mut world = world(3, 200, slow);
+    for n in 1..=3 {
+        world.scheduler.pause(hook(n), world.now);
+    }
+    scattered(&mut world, 3, 200);
+    for n in 1..=3 {
+        world.scheduler.resume(hook(n), world.now);
+    }
+    // Sixteen runs each go out, then some parts of a pass read more.
+    world.scheduler.turn(&mut world.events, world.now);
+    world.collect();
+    for attempt in std::mem::take(&mut world.flying) {
+        let ended = Ended {
+            answer: Answer::Status {
+                status: 200,
+                complete: true,
+                retry_after: None,
+            },
+            latency_ms: 7,
+        };
+        world.scheduler.ended(attempt.exchange, &ended, world.now);
+    }
+    world.scheduler.turn(&mut world.events, world.now);
+    world.refill();
+    assert!(world.scheduler.pass.is_some(), "a pass is under way");
+    assert!(world.scheduler.budget.used > 0);
+    world.scheduler.pause(hook(2), world.now);
+    world.refill();
+    world.scheduler.resume(hook(2), world.now);
+    world.turn();
+    while !world.flying.is_empty() {
+        world.answer_all(200);
+    }
+    for n in 1..=3 {
+        let books = world.books(n);
+        assert_eq!((books.delivered, books.pending), (200, 0), "webhook {n}");
+    }
+}
+
+#[test]
+fn one_that_is_held_and_lags_makes_way_where_space_is_short() {
+    let mut world = world(1, 30, pace());
+    world.scheduler.pause(hook(1), world.now);
+    scattered(&mut world, 2, 200);
+    let mut asked = 0;
+    while world.scheduler.relieve(300, world.now) {
+        world.turn();
+        asked += 1;
+        assert!(asked < 100);
+    }
+    assert_eq!(world.dropped(1, Reason::SPACE), 150);
+    world.scheduler.resume(hook(1), world.now);
+    world.turn();
+    while !world.flying.is_empty() {
+        world.answer_all(200);
+    }
+    assert_eq!(world.books(1).delivered, 50);
+}

@@ -262,6 +262,12 @@ impl World {
         for (id, books) in &self.scheduler.snapshot().webhooks {
             assert!(books.balanced(), "{id}: {books:?}");
         }
+        let mut asked = TypeSet::EMPTY;
+        let hooks = self.scheduler.hooks.iter().flatten();
+        for selection in hooks.filter_map(Hook::asks) {
+            asked.union(&selection.types);
+        }
+        assert_eq!(self.scheduler.wanted(), asked);
         assert_eq!(
             self.scheduler.state().strays(),
             0,
