@@ -55,7 +55,7 @@ impl Default for Limits {
             extension_bytes: 16 * 1024,
             trailer_bytes: 16 * 1024,
             body_kept: 64 * 1024,
-            body_read: 1024 * 1024,
+            body_read: 256 * 1024,
         }
     }
 }
