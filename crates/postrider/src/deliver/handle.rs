@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -616,8 +616,8 @@ impl Deliverer {
         self.wake();
         // A token, then the POST.
         let patience = 2 * rules.attempt_timeout + GRACE;
-        let tested = sent.ok().and_then(|()| answer.recv_timeout(patience).ok());
-        tested.unwrap_or_else(|| Err(no_answer("ECANCELED", Stopped.to_string())))
+        drop(sent);
+        outcome_of_test(&answer, patience)
     }
 
     /// The books of all webhooks in one snapshot.
@@ -711,6 +711,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A test POST that brought no answer.
+/// Waits for a test's outcome. Where there is none, that says nothing of the target: its own deadlines are within
+/// `patience`.
+pub(super) fn outcome_of_test(
+    answer: &Receiver<Result<Tested, TestFailure>>,
+    patience: Duration,
+) -> Result<Tested, TestFailure> {
+    answer.recv_timeout(patience).unwrap_or_else(|e| match e {
+        RecvTimeoutError::Disconnected => Err(no_answer("ECANCELED", Stopped.to_string())),
+        RecvTimeoutError::Timeout => Err(no_answer(
+            "EBUSY",
+            format!(
+                "the test was not over within {} s, though the target's time is less: the deliver thread is held up, \
+                 by a slow disk or too much to do. Try again",
+                patience.as_secs()
+            ),
+        )),
+    })
+}
+
 pub(super) fn no_answer(code: &str, detail: String) -> TestFailure {
     TestFailure::NoAnswer {
         code: code.to_owned(),

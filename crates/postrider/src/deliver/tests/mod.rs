@@ -465,3 +465,20 @@ fn after_the_thread_has_ended_calls_say_so() {
     assert_eq!(half.deliverer.books(), Err(Stopped));
     assert_eq!(half.deliverer.stop(Duration::ZERO), StopReport::default());
 }
+
+/// A target can't be blamed for a thread that does not get to it.
+#[test]
+fn a_test_that_has_no_outcome_in_time_says_that_it_is_not_the_targets_fault() {
+    let (reply, answer) = crossbeam_channel::bounded(1);
+    let busy = handle::outcome_of_test(&answer, Duration::ZERO);
+    drop(reply);
+    let ended = handle::outcome_of_test(&answer, Duration::ZERO);
+    let code_and_words = |outcome| match outcome {
+        Err(TestFailure::NoAnswer { code, detail }) => (code, detail),
+        _ => panic!("there was none"),
+    };
+    let (code, words) = code_and_words(busy);
+    assert!(code == "EBUSY" && words.contains("held up"), "{words}");
+    let (code, words) = code_and_words(ended);
+    assert!(code == "ECANCELED" && words.contains("ended"), "{words}");
+}
