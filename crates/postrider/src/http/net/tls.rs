@@ -36,7 +36,8 @@ const MAX_SETUPS: usize = 1024;
 /// large its tickets are, up to 64 KiB each.
 const RESUMED: usize = 256;
 
-/// The same, with an identity that targets have of their own: there may be [`MAX_SETUPS`] of those.
+/// The same, with an identity that targets have of their own: mostly one webhook's. Two names, so that a target and the one
+/// it moves to are both remembered; there may be [`MAX_SETUPS`] identities, which makes 1 GiB of the largest tickets.
 const RESUMED_AS_ITSELF: usize = 16;
 
 /// Makes TLS sessions. The system's roots are read at the first one.

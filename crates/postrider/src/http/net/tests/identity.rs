@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::{Arc, mpsc};
 
+use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 
 use super::support::*;
-use super::tls::{Ca, https, polite, tls_receiver};
+use super::tls::{Ca, https, polite, telling_handshakes, tls_receiver};
 use crate::http::{
     Client, Config, ErrorKind, HttpError, Identity, IdentityError, Phase, Request, Target,
 };
@@ -73,6 +74,35 @@ fn identities_share_no_tls_sessions() {
         .into();
     assert_eq!(presented[0], presented[2]);
     assert_ne!(presented[0], presented[1]);
+}
+
+/// Receivers decide how large a session's ticket is, and there may be a thousand identities.
+#[test]
+fn an_identitys_sessions_are_kept_for_two_receivers_and_resumed_for_no_other_identity() {
+    let ca = Ca::new();
+    for version in [&TLS12, &TLS13] {
+        let all: [_; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+            .map(|address| telling_handshakes(&ca, address, version));
+        let mut client = ca.client();
+        let (one, two) = (identity(&ca), identity(&ca));
+        let mut handshake = |receiver: usize, who: &Identity| {
+            let (receiver, kinds) = &all[receiver];
+            answer(exchange(&mut client, post_as(&https(receiver), who)));
+            poll_until(&mut client, &mut Vec::new(), |client, _| {
+                client.connections() == 0
+            });
+            kinds.recv().unwrap()
+        };
+        for receiver in 0..3 {
+            assert_eq!(handshake(receiver, &one), HandshakeKind::Full);
+        }
+        assert_eq!(handshake(2, &two), HandshakeKind::Full);
+        // Of three, the last two are remembered.
+        assert_eq!(handshake(2, &one), HandshakeKind::Resumed);
+        assert_eq!(handshake(1, &one), HandshakeKind::Resumed);
+        assert_eq!(handshake(0, &one), HandshakeKind::Full);
+        assert_eq!(handshake(2, &two), HandshakeKind::Resumed);
+    }
 }
 
 #[test]

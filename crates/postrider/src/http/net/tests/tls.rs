@@ -191,20 +191,7 @@ fn a_name_is_checked_and_sent_to_the_server() {
 fn both_versions_of_tls_are_spoken_and_sessions_resumed() {
     let ca = Ca::new();
     for version in [&TLS12, &TLS13] {
-        let (certificate, key) = ca.issue("127.0.0.1", |_| {});
-        let builder = builder(&[version]).with_no_client_auth();
-        let server = present(builder, &certificate, &key);
-        let (sender, kinds) = mpsc::channel();
-        let receiver = tls_receiver(Arc::new(server), move |mut stream| {
-            read_request(&mut stream).unwrap();
-            stream.get_mut().write_all(OK.as_bytes()).unwrap();
-            let session = &stream.get_ref().conn;
-            assert_eq!(session.protocol_version(), Some(version.version));
-            sender.send(session.handshake_kind().unwrap()).unwrap();
-            stream.get_mut().conn.send_close_notify();
-            stream.get_mut().flush().unwrap();
-            drain(stream.into_inner().sock);
-        });
+        let (receiver, kinds) = telling_handshakes(&ca, "127.0.0.1", version);
         let mut client = ca.client();
         for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
             answer(exchange(&mut client, post(&https(&receiver), body("x"))));
@@ -214,6 +201,34 @@ fn both_versions_of_tls_are_spoken_and_sessions_resumed() {
             });
         }
     }
+}
+
+/// A receiver at this address that answers one request a connection, and tells how each began.
+pub(super) fn telling_handshakes(
+    ca: &Ca,
+    address: &str,
+    version: &'static SupportedProtocolVersion,
+) -> (Receiver, mpsc::Receiver<HandshakeKind>) {
+    let (certificate, key) = ca.issue(address, |_| {});
+    let builder = builder(&[version]).with_no_client_auth();
+    let server = Arc::new(present(builder, &certificate, &key));
+    let (sender, kinds) = mpsc::channel();
+    let receiver = Receiver::start_on(&format!("{address}:0"), move |_, stream| {
+        let session = ServerConnection::new(server.clone()).unwrap();
+        let mut stream = BufReader::new(StreamOwned::new(session, stream));
+        // The last connection is the one that ends the receiver.
+        if read_request(&mut stream).is_none() {
+            return;
+        }
+        stream.get_mut().write_all(OK.as_bytes()).unwrap();
+        let session = &stream.get_ref().conn;
+        assert_eq!(session.protocol_version(), Some(version.version));
+        sender.send(session.handshake_kind().unwrap()).unwrap();
+        stream.get_mut().conn.send_close_notify();
+        stream.get_mut().flush().unwrap();
+        drain(stream.into_inner().sock);
+    });
+    (receiver, kinds)
 }
 
 #[test]
