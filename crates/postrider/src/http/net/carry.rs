@@ -50,8 +50,14 @@ impl Client {
             Known::Pending => {
                 job.enter(Phase::Resolve, &self.config.timeouts, now);
                 self.keep(slot, Conn::Resolving { job });
+                self.look_up(now);
             }
         }
+    }
+
+    /// Lets look-ups go on, and comes back when that is due.
+    pub(super) fn look_up(&mut self, now: Instant) {
+        self.due = self.due.min(self.names.go_on(now).unwrap_or(NEVER));
     }
 
     /// Goes on with everyone who waits for a name. Whoever asked may have run out of time.

@@ -241,6 +241,7 @@ impl Client {
         if now >= self.due {
             self.expire(now);
         }
+        self.look_up(now);
         self.place_waiting(now);
         done.append(&mut self.finished);
         Ok(())

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `getaddrinfo` tells no time to live, so the times are fixed. Stale addresses are used (RFC 8767)
-//! because look-ups share a few threads: hostile names, whose servers never answer, may hold all of
+//! because look-ups share some threads: hostile names, whose servers never answer, may hold all of
 //! them, and the good ones must not wait behind them. For the same reason names that were not found the last time
 //! have threads of their own. A name all of whose addresses fail is forgotten
 //! at once. Askers of one name share one look-up.
@@ -78,7 +78,7 @@ impl Names {
             lane = entry.lane;
         }
         let name: Arc<str> = Arc::from(name);
-        let asked = self.resolver.ask(Arc::clone(&name), lane);
+        let asked = self.resolver.ask(Arc::clone(&name), lane, now);
         let stale = self.entries.get_mut(&name).filter(|e| now < e.forget_at);
         match (asked, stale) {
             (asked, Some(entry)) => {
@@ -106,7 +106,7 @@ impl Names {
     pub(super) fn next_outcome(&mut self, now: Instant) -> Option<(Arc<str>, Known)> {
         let Outcome {
             name, addresses, ..
-        } = self.resolver.next_outcome()?;
+        } = self.resolver.next_outcome(now)?;
         let before = self.entries.remove(&name);
         let lane = match &addresses {
             Ok(all) if !all.is_empty() => Lane::Main,
@@ -142,6 +142,11 @@ impl Names {
         };
         self.entries.insert(Arc::clone(&name), entry);
         Some((name, known))
+    }
+
+    /// Goes on where look-ups have become slow and others wait; when to call it again.
+    pub(super) fn go_on(&mut self, now: Instant) -> Option<Instant> {
+        self.resolver.go_on(now)
     }
 
     /// None of its addresses is any good: asked again the next time.
@@ -185,6 +190,7 @@ fn in_turn(all: &[IpAddr]) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::resolve::SLOW;
     use super::*;
     use std::io;
     use std::sync::Mutex;
@@ -334,6 +340,50 @@ mod tests {
             assert_eq!(&*outcome(&mut names, now), "good");
             assert_eq!(names.ask("good", now), addresses(&["192.0.2.1"]));
         }
+        drop(release);
+    }
+
+    /// The first time nothing is known of names: good ones must get past hundreds that hang.
+    #[test]
+    fn a_look_up_that_takes_long_leaves_its_place_to_the_next_name() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let (release, held) = channel::<()>();
+        let held = Mutex::new(held);
+        let look_up = move |name: &str| {
+            if name.starts_with("hangs") {
+                let _ = held.lock().unwrap().recv();
+            }
+            Ok(ips(&["192.0.2.1"]))
+        };
+        let mut names = Names::new(waker, Arc::new(look_up));
+        let mut now = at(0);
+        for n in 0..22 {
+            names.ask(&format!("hangs {n}"), now);
+        }
+        assert_eq!(names.ask("good", now), Known::Pending);
+        // Four at a time: after five waits twenty are slow, and the last two and the good one have their turn.
+        for _ in 0..5 {
+            assert_eq!(names.resolver.pending(), 23, "none is over");
+            now = names.go_on(now).expect("one that waits");
+        }
+        assert_eq!(now, at(0).after(5 * SLOW));
+        assert_eq!(names.go_on(now), None, "nobody waits");
+        let (name, known) = loop {
+            match names.next_outcome(now) {
+                Some(outcome) => break outcome,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert_eq!((&*name, known), ("good", addresses(&["192.0.2.1"])));
+        // There is an end to it.
+        for n in 22..200 {
+            names.ask(&format!("hangs {n}"), now);
+        }
+        while let Some(next) = names.go_on(now) {
+            now = next;
+        }
+        assert_eq!(names.resolver.threads(), 64);
         drop(release);
     }
 
