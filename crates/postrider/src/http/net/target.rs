@@ -51,8 +51,10 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Longest URL that is taken, in bytes.
+    /// Longest URL that is taken, in bytes: as it is given, and as it is sent, its name in ASCII and its path escaped.
     pub const MAX_LEN: usize = 4096;
+    /// Longest name of a host, in ASCII (RFC 1035 §2.3.4).
+    const MAX_HOST: usize = 253;
 
     /// Parses and checks a URL. An address in the URL is checked whole, a name only for its port:
     /// what it resolves to is checked at each connect.
@@ -80,6 +82,13 @@ impl Target {
         }
         let (host, address) =
             host_of(&url).ok_or_else(|| TargetError::Syntax("it names no host".to_owned()))?;
+        if host.len() > Self::MAX_HOST {
+            let why = format!("its host's name is longer than {} bytes", Self::MAX_HOST);
+            return Err(TargetError::Syntax(why));
+        }
+        if url.as_str().len() > Self::MAX_LEN {
+            return Err(TargetError::TooLong);
+        }
         let port = url.port().unwrap_or(if https { 443 } else { 80 });
         match address {
             Some(address) => policy.check((address, port).into())?,

@@ -120,6 +120,26 @@ fn what_is_no_target_is_refused_with_the_reason() {
     );
 }
 
+/// What is short as it is given may be three times as long as it is sent.
+#[test]
+fn a_target_is_no_longer_as_it_is_sent_than_it_may_be_given() {
+    let error = |url: &str| Target::parse(url, &Policy::default()).unwrap_err();
+    assert_eq!(
+        error(&format!("https://a/{}", "é".repeat(1000))),
+        TargetError::TooLong
+    );
+    let labels = vec!["丁".repeat(15); 20].join(".");
+    for host in [labels, vec!["a"; 128].join(".")] {
+        let error = error(&format!("https://{host}/"));
+        assert!(
+            matches!(&error, TargetError::Syntax(why) if why.contains("253")),
+            "{error}"
+        );
+    }
+    let longest = vec!["a"; 127].join(".");
+    Target::parse(&format!("https://{longest}/"), &Policy::default()).unwrap();
+}
+
 /// Row 23: every spelling of an address is the address.
 #[test]
 fn addresses_in_disguise_are_refused() {
