@@ -5,8 +5,8 @@ use super::error::LogError;
 use super::format::FrameHeader;
 use super::frame::{Frame, FrameTable};
 use super::handle::Log;
-use super::index;
 use super::index::postings::{self, Posting};
+use super::index::{self, OTHER_SUBACCOUNTS};
 use super::read::Place;
 use super::segment::Segment;
 use super::site::Site;
@@ -137,17 +137,21 @@ impl Log {
         let indexed = segment.state().indexed;
         let read = || index::read(&*self.config.fs, &segment.path, &segment.header);
         let (front, file) = indexed.then(read)??;
-        let (mut all, mut some) = (0, 0);
-        for &((type_id, subaccount), count) in &front.counts {
+        let (mut all, mut some, mut lists) = (0, 0, Vec::new());
+        for (at, &((type_id, subaccount), count)) in front.counts.iter().enumerate() {
+            if subaccount == OTHER_SUBACCOUNTS {
+                return None;
+            }
             all += u64::from(count.events);
             if wants(type_id, subaccount) {
                 some += u64::from(count.events);
+                lists.push(at);
             }
         }
         if some * SPARSE > all {
             return None;
         }
-        let postings = postings::wanted(&front, &*file, from, wants)?;
+        let postings = postings::wanted(&front, &*file, from, &lists)?;
         self.counters.postings_read.fetch_add(1, Relaxed);
         Some(Glean {
             generation: None,

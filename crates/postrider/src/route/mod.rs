@@ -17,6 +17,7 @@ mod router;
 mod run;
 mod selection;
 
+pub(crate) use router::BySubaccount;
 pub use router::Router;
 pub use run::{Run, Runs};
 pub use selection::{Scope, Selection, TypeSet};

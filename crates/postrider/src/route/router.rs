@@ -20,13 +20,16 @@ pub struct Router {
     /// By type: takers that are not bound to one subaccount.
     wide: Box<[Vec<u32>]>,
     /// By subaccount: takers bound to it.
-    narrow: HashMap<u32, Vec<u32>, BuildHasherDefault<Mix>>,
+    narrow: BySubaccount<Vec<u32>>,
     wanted: TypeSet,
     /// Takers with an unfinished run in the frame being routed.
     touched: Vec<u32>,
     /// Counts frames; a taker is looked at once per frame.
     round: u64,
 }
+
+/// Things found by the number of a subaccount.
+pub(crate) type BySubaccount<T> = HashMap<u32, T, BuildHasherDefault<Mix>>;
 
 #[derive(Debug)]
 struct Taker {
@@ -59,7 +62,7 @@ impl Router {
     /// Indexes webhooks. Those that select nothing cost nothing.
     pub fn new(webhooks: impl IntoIterator<Item = (u32, Arc<Selection>)>) -> Router {
         let mut wide = vec![Vec::new(); MAX_TYPES].into_boxed_slice();
-        let mut narrow: HashMap<u32, Vec<u32>, BuildHasherDefault<Mix>> = HashMap::default();
+        let mut narrow = BySubaccount::<Vec<u32>>::default();
         let mut wanted = TypeSet::EMPTY;
         let mut takers = Vec::new();
         for (slot, selection) in webhooks {
@@ -274,8 +277,8 @@ impl Summary {
 
 /// Hashes subaccount numbers: one multiplication. They are the operator's own, so nobody is there
 /// to craft collisions.
-#[derive(Debug, Default)]
-struct Mix(u64);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mix(u64);
 
 impl Hasher for Mix {
     fn finish(&self) -> u64 {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::journal::DeadLetter;
 use crate::log::Glean;
-use crate::route::Scope;
+use crate::route::{BySubaccount, Scope};
 
 /// Spans of one batch that are nearer than this are held as one pin: what lies between is in the
 /// same segment anyway.
@@ -514,7 +514,7 @@ struct Guests {
     /// Types that any want of more than one subaccount.
     wide: TypeSet,
     /// Subaccounts that are all somebody wants who is not full, and of how many.
-    narrow: HashMap<u32, u32>,
+    narrow: BySubaccount<u32>,
 }
 
 impl Guests {

@@ -5,7 +5,7 @@
 //! many bytes between their texts, the length of its text, and how much later than that one it was written
 //! (zigzag, since clocks step back); then its checksum. About twelve bytes an event.
 
-use super::{Front, List, OTHER_SUBACCOUNTS};
+use super::{Front, List};
 use crate::crc;
 use crate::event::Entry;
 use crate::fs::File;
@@ -102,24 +102,19 @@ fn get(list: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The wanted events of a segment from offset `from` on, in order. `None` where that can't be told from the
-/// index: a list does not check out, or an event's subaccount is not in it.
+/// The events of these lists from offset `from` on, in order. `None` where a list does not check out.
 pub(in crate::log) fn wanted(
     front: &Front,
     file: &dyn File,
     from: u64,
-    wants: &dyn Fn(u16, u32) -> bool,
+    lists: &[usize],
 ) -> Option<Vec<Posting>> {
     let mut all = Vec::new();
-    for (&((type_id, subaccount), count), list) in front.counts.iter().zip(&front.lists) {
-        if subaccount == OTHER_SUBACCOUNTS {
-            return None;
-        }
-        if wants(type_id, subaccount) {
-            let before = all.len();
-            read(front, file, (type_id, subaccount), list, &mut all)?;
-            (all.len() - before == count.events as usize).then_some(())?;
-        }
+    for &at in lists {
+        let (pair, count) = front.counts[at];
+        let before = all.len();
+        read(front, file, pair, &front.lists[at], &mut all)?;
+        (all.len() - before == count.events as usize).then_some(())?;
     }
     all.retain(|p| p.offset >= from);
     all.sort_unstable_by_key(|p| p.offset);
