@@ -164,7 +164,7 @@ impl Host {
             let line = line.as_ref();
             let encoded = encoder.line(&self.schema, line.as_bytes(), 1);
             let encoded = encoded.unwrap_or_else(|e| panic!("{e}: {line}"));
-            batch.push(&encoded.entry, encoded.text, true);
+            batch.push_copy(&encoded.entry, encoded.text);
         }
         let mut asked = self.asked.lock().unwrap();
         let (chain, role) = (self.filters.now(), asked.0.take().expect("it came back"));

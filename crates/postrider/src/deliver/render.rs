@@ -198,14 +198,18 @@ impl Worker {
         let chain = self.seat.filters().now();
         let mut batch = Batch::default();
         self.selected.clear();
-        for event in &self.events {
-            let entry = event.frame.entry(event.at);
-            let selected = chain.selects(&entry);
-            if selected {
-                // What came through the inbox was looked at by no encoder of ours.
-                batch.push(&entry, event.frame.text(event.at), false);
+        for of_frame in self.events.chunk_by(|a, b| Arc::ptr_eq(&a.frame, &b.frame)) {
+            let frame = &of_frame[0].frame;
+            let texts = batch.read(frame.clone());
+            for Logged { at, .. } in of_frame {
+                let entry = frame.entry(*at);
+                let selected = chain.selects(&entry);
+                if selected {
+                    // What came through the inbox was looked at by no encoder of ours.
+                    batch.push(&entry, texts, frame.range(*at..at + 1).start, false);
+                }
+                self.selected.push(selected);
             }
-            self.selected.push(selected);
         }
         Ok((chain, batch))
     }
@@ -296,18 +300,14 @@ struct Logged {
 fn settle(events: &[Logged], selected: &[bool], batch: &Batch) -> (Made, Rendering) {
     let (mut made, mut rendering) = (Made::default(), Rendering::default());
     let mut dropped: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut scratch = Vec::new();
     let mut filtered = 0..batch.pushed();
     for (event, selected) in events.iter().zip(selected) {
         let Some(i) = selected.then(|| filtered.next()).flatten() else {
-            scratch.clear();
-            scratch.extend_from_slice(event.frame.text(event.at));
-            scratch.extend_from_slice(SEPARATOR);
-            rendering.push(&scratch);
+            rendering.push(&event.frame.bytes()[event.frame.range(event.at..event.at + 1)]);
             continue;
         };
         match batch.fate(i) {
-            Fate::Live => rendering.push(batch.text_and_separator(i, &mut scratch)),
+            Fate::Live => rendering.push(batch.text_and_separator(i)),
             Fate::Dropped => *dropped.entry(batch.by(i).unwrap_or_default()).or_default() += 1,
             Fate::Held => {
                 add(&mut made.held, event.offset, event.offset + 1);
@@ -318,7 +318,7 @@ fn settle(events: &[Logged], selected: &[bool], batch: &Batch) -> (Made, Renderi
     for i in batch.pushed()..batch.len() {
         made.added += 1;
         match batch.fate(i) {
-            Fate::Live => rendering.push(batch.text_and_separator(i, &mut scratch)),
+            Fate::Live => rendering.push(batch.text_and_separator(i)),
             // There is nothing to go back to: who released it would make it again.
             Fate::Dropped | Fate::Held => {
                 *dropped.entry(batch.by(i).unwrap_or_default()).or_default() += 1;

@@ -246,6 +246,7 @@ impl Builder {
             shared: shared.clone(),
             drain,
             frame: log_writer.frame(),
+            spare: None,
             log: log_writer,
             inbox: taker.map(|(_, taker)| taker),
             taken: Vec::new(),

@@ -3,7 +3,7 @@
 //! A frame whose events no filter selects is left as it is, and so is one that the filters leave alone.
 
 use super::shared::{LoggerSlot, Severity};
-use super::writer::{Round, Writer};
+use super::writer::Writer;
 use super::{Engine, OpenError};
 use crate::deliver::MakeFilters;
 use crate::event::{Entry, SEPARATOR, Schema, TypeId};
@@ -184,7 +184,7 @@ impl Role for Writer {
     }
 
     fn go_on(mut self: Box<Self>, batch: Batch) {
-        if self.refill(&batch) && self.conclude() {
+        if self.refill(batch) && self.conclude() {
             self.run();
         }
     }
@@ -199,51 +199,65 @@ impl Writer {
         }
         let chain = self.shared.filters.now();
         let mut batch = Batch::default();
-        let Round {
-            queued, selected, ..
-        } = &mut self.round;
-        selected.clear();
-        for (i, (entry, text)) in (0..).zip(self.frame.events()) {
-            selected.push(chain.selects(entry));
-            if selected.last() == Some(&true) {
+        let lent = self.frame.lend();
+        let texts = batch.read(lent.clone());
+        let (frame, round) = (&self.frame, &mut self.round);
+        round.lent = Some(lent);
+        round.selected.clear();
+        let mut at = 0;
+        for (i, entry) in (0..).zip(frame.entries()) {
+            let selected = chain.selects(entry);
+            round.selected.push(selected);
+            if selected {
                 // The queue takes nothing unchecked.
-                batch.push(entry, text, i < *queued);
+                batch.push(entry, texts, at, i < round.queued);
             }
+            at += entry.len as usize + SEPARATOR.len();
         }
-        if batch.is_empty() {
-            return Some(self);
+        if !batch.is_empty() {
+            (self, batch) = chain.run(self, batch)?;
         }
-        let (mut writer, batch) = chain.run(self, batch)?;
-        writer.refill(&batch).then_some(writer)
+        self.refill(batch).then_some(self)
     }
 
     /// Fills the frame anew with what the filters left, if they did anything. That may be more than a frame takes: then the first
     /// events are appended here, with the inbox positions up to them, so that a crash before the next append has none of them taken
     /// again. Events that filters added are last; such a crash costs those whose origin is in the log by then. False when the log
     /// can no longer be written.
-    fn refill(&mut self, batch: &Batch) -> bool {
+    fn refill(&mut self, batch: Batch) -> bool {
+        let Some(lent) = self.round.lent.take() else {
+            return true;
+        };
         if !batch.is_touched() {
+            drop(batch);
+            self.frame.take_back(lent);
             return true;
         }
-        let mut texts = Vec::with_capacity(self.frame.bytes());
-        let mut entries = Vec::with_capacity(self.round.selected.len());
-        for (entry, text) in self.frame.events() {
-            entries.push(*entry);
-            texts.extend_from_slice(text);
-            texts.extend_from_slice(SEPARATOR);
+        let empty = self.spare.take().unwrap_or_else(|| self.log.frame());
+        let mut full = std::mem::replace(&mut self.frame, empty);
+        if !self.fill(&batch, full.entries(), (*lent).as_ref()) {
+            return false;
         }
-        let positions = self.frame.restart();
+        drop(batch);
+        full.take_back(lent);
+        for (file, position) in full.restart() {
+            self.frame.inbox_position(file, position);
+        }
+        self.spare = Some(full);
+        true
+    }
+
+    /// Puts what the filters left of these events, with these texts, into the frame.
+    fn fill(&mut self, batch: &Batch, entries: &[Entry], mut texts: &[u8]) -> bool {
         let selected = std::mem::take(&mut self.round.selected);
         let taken = std::mem::take(&mut self.taken);
         let mut from_inbox = taken.iter();
-        let mut rest = &texts[..];
-        let mut scratch = Vec::new();
         let mut at = 0..batch.pushed();
         for (n, (entry, &selected)) in entries.iter().zip(&selected).enumerate() {
-            let (text, behind) = rest.split_at(entry.len as usize + SEPARATOR.len());
-            rest = behind;
+            let (text, behind) = texts.split_at(entry.len as usize + SEPARATOR.len());
+            texts = behind;
             let put = match selected.then(|| at.next()).flatten() {
-                Some(i) => self.put(batch, i, &mut scratch),
+                Some(i) => self.put(batch, i),
                 None => self.push_or_append(entry, text),
             };
             if !put {
@@ -255,16 +269,11 @@ impl Writer {
                 self.frame.inbox_position(file, position);
             }
         }
-        if !(batch.pushed()..batch.len()).all(|i| self.put(batch, i, &mut scratch)) {
-            return false;
-        }
-        for (file, position) in positions {
-            self.frame.inbox_position(file, position);
-        }
-        true
+        self.round.selected = selected;
+        (batch.pushed()..batch.len()).all(|i| self.put(batch, i))
     }
 
-    fn put(&mut self, batch: &Batch, i: usize, scratch: &mut Vec<u8>) -> bool {
+    fn put(&mut self, batch: &Batch, i: usize) -> bool {
         let mut entry = *batch.entry(i);
         match batch.fate(i) {
             Fate::Dropped => return true,
@@ -280,7 +289,7 @@ impl Writer {
                 entry.type_id = TypeId::IN_TEXT.0;
             }
         }
-        self.push_or_append(&entry, batch.text_and_separator(i, scratch))
+        self.push_or_append(&entry, batch.text_and_separator(i))
     }
 
     fn push_or_append(&mut self, entry: &Entry, text: &[u8]) -> bool {

@@ -11,7 +11,7 @@ use super::shared::{Counters, Severity, Shared};
 use crate::event::{Entry, TypeId, type_of_text};
 use crate::filter::Seat;
 use crate::inbox::Taker;
-use crate::log::{FRAME_BYTES, FrameBuilder, LogError, LogWriter};
+use crate::log::{FRAME_BYTES, FrameBuilder, Lent, LogError, LogWriter};
 use crate::queue::{Drain, Drained};
 use crate::time::Instant;
 use std::collections::VecDeque;
@@ -43,6 +43,8 @@ pub(crate) struct Writer {
     pub(crate) gather: Gather,
     /// What is appended next.
     pub(crate) frame: FrameBuilder,
+    /// What the frame is filled into anew when filters changed something, once they did.
+    pub(crate) spare: Option<FrameBuilder>,
     pub(crate) round: Round,
     /// Its place before the filters of the common chain.
     pub(crate) seat: Seat<Writer>,
@@ -62,6 +64,8 @@ pub(crate) struct Round {
     pub(super) positions: Vec<(u64, u64)>,
     /// Which of the frame's events are with the filters.
     pub(super) selected: Vec<bool>,
+    /// The frame's text, while they read it.
+    pub(super) lent: Option<Arc<Lent>>,
 }
 
 impl Writer {
@@ -100,6 +104,7 @@ impl Writer {
             idle: self.frame.is_empty() && positions.is_empty(),
             positions,
             selected: std::mem::take(&mut self.round.selected),
+            lent: None,
         };
     }
 

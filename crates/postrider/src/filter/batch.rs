@@ -1,11 +1,14 @@
 //! The events on their way through the filters.
 //!
-//! Texts lie in two buffers: as they came, and as filters made them. While a filter has the batch it is shared and nobody
-//! changes it; what the filter did is applied in between.
+//! Texts stay where they are, in buffers that the batch only reads; what filters made is in one of its own. While a
+//! filter has the batch it is shared and nobody changes it; what the filter did is applied in between.
+//! Every text has the separator behind it that the log wants, so that it is copied once, into the next frame.
 
 use super::selection::Selection;
 use crate::crc;
 use crate::event::{Entry, SEPARATOR};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// What has become of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,55 +21,90 @@ pub enum Fate {
     Held,
 }
 
+/// What texts are read from.
+pub type Texts = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// Where a text begins.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    made: bool,
-    at: usize,
-    len: u32,
+    /// [`OWN`], or one of those that the batch was given.
+    buffer: u32,
+    at: u32,
 }
 
-#[derive(Clone, Debug)]
+/// The buffer of what filters made.
+const OWN: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
 struct Item {
     entry: Entry,
     place: Place,
-    came: (Entry, Place),
-    fate: Fate,
+    /// What it was before a filter changed it: a place in `before`, counted from 1.
+    before: Option<NonZeroU32>,
     /// Who dropped or held it: a place in `names`.
     by: u32,
+    fate: Fate,
     /// Its text may not be UTF-8: filters do not see it.
     unread: bool,
 }
 
 /// The events on their way through the filters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Batch {
     items: Vec<Item>,
-    came: Vec<u8>,
-    made: Vec<u8>,
+    given: Vec<Texts>,
+    own: Vec<u8>,
     pushed: u32,
     touched: bool,
+    unread: bool,
+    before: Vec<(Entry, Place)>,
     /// The filters that dropped or held events.
     names: Vec<String>,
 }
 
 impl Batch {
-    /// Takes an event: its text, which is UTF-8 where `trusted`, else is looked at.
-    pub fn push(&mut self, entry: &Entry, text: &[u8], trusted: bool) {
+    /// Gives the batch a buffer with texts, each followed by the log's separator; what [`push`](Self::push) calls it.
+    pub fn read(&mut self, texts: Texts) -> u32 {
+        self.given.push(texts);
+        self.given.len() as u32 - 1
+    }
+
+    /// Takes an event: its text, which begins at `at` of the buffer, is UTF-8 where `trusted`, else is looked at.
+    ///
+    /// # Panics
+    /// There is no such buffer, or the text does not end in it.
+    pub fn push(&mut self, entry: &Entry, buffer: u32, at: usize, trusted: bool) {
+        let texts = (*self.given[buffer as usize]).as_ref();
+        let whole = &texts[at..][..entry.len as usize + SEPARATOR.len()];
+        debug_assert!(whole.ends_with(SEPARATOR));
+        let unread = !trusted && str::from_utf8(&whole[..entry.len as usize]).is_err();
+        self.unread |= unread;
         let place = Place {
-            made: false,
-            at: self.came.len(),
-            len: text.len() as u32,
+            buffer,
+            at: at as u32,
         };
-        self.came.extend_from_slice(text);
         self.items.push(Item {
-            entry: *entry,
-            place,
-            came: (*entry, place),
-            fate: Fate::Live,
-            by: 0,
-            unread: !trusted && str::from_utf8(text).is_err(),
+            unread,
+            ..Item::new(*entry, place)
         });
         self.pushed = self.items.len() as u32;
+    }
+
+    /// Takes an event whose text, which is UTF-8, is copied.
+    pub fn push_copy(&mut self, entry: &Entry, text: &[u8]) {
+        self.put(*entry, text);
+        self.pushed = self.items.len() as u32;
+    }
+
+    fn put(&mut self, entry: Entry, text: &[u8]) {
+        let place = Place {
+            buffer: OWN,
+            at: self.own.len() as u32,
+        };
+        self.own.extend_from_slice(text);
+        self.own.extend_from_slice(SEPARATOR);
+        let len = text.len() as u32;
+        self.items.push(Item::new(Entry { len, ..entry }, place));
     }
 
     /// How many events, dropped and added ones included.
@@ -108,15 +146,23 @@ impl Batch {
 
     /// The text of event `i`.
     pub fn text(&self, i: usize) -> &[u8] {
-        self.slice(self.items[i].place)
+        let text = self.text_and_separator(i);
+        &text[..text.len() - SEPARATOR.len()]
+    }
+
+    /// The text of event `i` with the separator that the log wants behind it.
+    pub fn text_and_separator(&self, i: usize) -> &[u8] {
+        let Item { entry, place, .. } = &self.items[i];
+        let len = entry.len as usize + SEPARATOR.len();
+        &self.buffer(place.buffer)[place.at as usize..][..len]
     }
 
     /// Takes those events out of `picked` that filters cannot be shown.
     pub(super) fn pick_out_unread(&self, picked: &mut Vec<u32>) -> Option<Vec<u32>> {
-        let unread = |&i: &u32| self.items[i as usize].unread;
-        if !picked.iter().any(unread) {
+        if !self.unread {
             return None;
         }
+        let unread = |&i: &u32| self.items[i as usize].unread;
         let (bad, good) = picked.iter().partition(|&i| unread(i));
         *picked = good;
         Some(bad)
@@ -134,9 +180,11 @@ impl Batch {
         );
     }
 
-    fn slice(&self, place: Place) -> &[u8] {
-        let bytes = if place.made { &self.made } else { &self.came };
-        &bytes[place.at..][..place.len as usize]
+    fn buffer(&self, buffer: u32) -> &[u8] {
+        match buffer {
+            OWN => &self.own,
+            given => (*self.given[given as usize]).as_ref(),
+        }
     }
 
     /// Gives event `i` another text, which `write` appends to what it is given, and another entry.
@@ -146,50 +194,45 @@ impl Batch {
         subaccount: u32,
         write: impl FnOnce(&[u8], &mut Vec<u8>),
     ) {
-        let Batch {
-            items, came, made, ..
-        } = self;
-        let item = &mut items[i];
-        let at = made.len();
-        match item.place {
-            Place {
-                made: false,
-                at,
-                len,
-            } => write(&came[at..][..len as usize], made),
-            Place { at, len, .. } => {
-                let before = made[at..][..len as usize].to_vec();
-                write(&before, made);
-            }
+        let item = self.items[i];
+        let at = self.own.len();
+        if item.place.buffer == OWN {
+            let before = self.text(i).to_vec();
+            write(&before, &mut self.own);
+        } else {
+            let mut own = std::mem::take(&mut self.own);
+            write(self.text(i), &mut own);
+            self.own = own;
         }
-        let text = &made[at..];
-        item.place = Place {
-            made: true,
-            at,
-            len: text.len() as u32,
+        let text = &self.own[at..];
+        let (len, crc) = (text.len() as u32, crc::of(text));
+        self.own.extend_from_slice(SEPARATOR);
+        if item.before.is_none() {
+            self.before.push((item.entry, item.place));
+        }
+        let before = item
+            .before
+            .or_else(|| NonZeroU32::new(self.before.len() as u32));
+        self.items[i] = Item {
+            entry: Entry {
+                len,
+                crc,
+                subaccount,
+                ..item.entry
+            },
+            place: Place {
+                buffer: OWN,
+                at: at as u32,
+            },
+            before,
+            ..item
         };
-        item.entry.len = text.len() as u32;
-        item.entry.crc = crc::of(text);
-        item.entry.subaccount = subaccount;
         self.touched = true;
     }
 
     /// Adds an event.
     pub(super) fn add(&mut self, entry: Entry, text: &[u8]) {
-        let place = Place {
-            made: true,
-            at: self.made.len(),
-            len: text.len() as u32,
-        };
-        self.made.extend_from_slice(text);
-        self.items.push(Item {
-            entry,
-            place,
-            came: (entry, place),
-            fate: Fate::Live,
-            by: 0,
-            unread: false,
-        });
+        self.put(entry, text);
         self.touched = true;
     }
 
@@ -202,7 +245,9 @@ impl Batch {
     pub(super) fn hold(&mut self, i: usize) {
         let item = &mut self.items[i];
         item.fate = Fate::Held;
-        (item.entry, item.place) = item.came;
+        if let Some(before) = item.before {
+            (item.entry, item.place) = self.before[before.get() as usize - 1];
+        }
         self.touched = true;
     }
 
@@ -215,12 +260,17 @@ impl Batch {
         });
         self.items[i].by = by as u32;
     }
+}
 
-    /// The text of event `i` with the separator that the log wants behind it, in `scratch`.
-    pub fn text_and_separator<'a>(&self, i: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-        scratch.clear();
-        scratch.extend_from_slice(self.text(i));
-        scratch.extend_from_slice(SEPARATOR);
-        scratch
+impl Item {
+    fn new(entry: Entry, place: Place) -> Item {
+        Item {
+            entry,
+            place,
+            before: None,
+            by: 0,
+            fate: Fate::Live,
+            unread: false,
+        }
     }
 }

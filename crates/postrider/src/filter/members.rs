@@ -1,4 +1,4 @@
-//! Where an event's fields are in its text: found once, in one pass, when a filter first asks for one.
+//! Where an event's fields are in its text: found once, in one pass, which goes as far as what a filter asks for.
 //!
 //! The text is what the encoder writes, on one line and without white space:
 //! `{"msys":{"<category>":{"type":"<type>","<name>":<value>,…}}}`. It may come from another process
@@ -85,31 +85,44 @@ pub(super) fn find(text: &[u8], out: &mut Vec<Member>) -> Option<Range<usize>> {
 }
 
 fn walk(text: &[u8], out: &mut Vec<Member>) -> Option<()> {
-    let rest = text.strip_prefix(b"{\"msys\":{\"")?;
-    let (category, _) = string_end(text, text.len() - rest.len())?;
-    let mut at = expect(text, category + 1, b":{")?;
-    if !text[at..].starts_with(b"\"type\":\"") {
-        return None;
-    }
+    let mut at = first(text);
     for _ in 0..MOST {
-        let name = expect(text, at, b"\"")?;
-        let (name_end, name_escaped) = string_end(text, name)?;
-        let value = expect(text, name_end, b"\":")?;
-        let (end, escaped) = value_end(text, value)?;
-        out.push(Member {
-            name: name as u32,
-            name_end: name_end as u32,
-            end: end as u32,
-            name_escaped,
-            escaped,
-        });
-        match text.get(end)? {
-            b',' => at = end + 1,
-            b'}' => return (&text[end..] == b"}}}").then_some(()),
-            _ => return None,
+        let (member, behind) = next(text, at?)?;
+        out.push(member);
+        match behind {
+            Some(_) => at = behind,
+            None => return Some(()),
         }
     }
     None
+}
+
+/// Where the first member is, if the text begins as an event does.
+pub(super) fn first(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"{\"msys\":{\"")?;
+    let (category, _) = string_end(text, text.len() - rest.len())?;
+    let at = expect(text, category + 1, b":{")?;
+    text[at..].starts_with(b"\"type\":\"").then_some(at)
+}
+
+/// The member at `at`, and where the next one is, unless it is the last. `None` where the text is not an event.
+pub(super) fn next(text: &[u8], at: usize) -> Option<(Member, Option<usize>)> {
+    let name = expect(text, at, b"\"")?;
+    let (name_end, name_escaped) = string_end(text, name)?;
+    let value = expect(text, name_end, b"\":")?;
+    let (end, escaped) = value_end(text, value)?;
+    let member = Member {
+        name: name as u32,
+        name_end: name_end as u32,
+        end: end as u32,
+        name_escaped,
+        escaped,
+    };
+    match text.get(end)? {
+        b',' => Some((member, Some(end + 1))),
+        b'}' => (&text[end..] == b"}}}").then_some((member, None)),
+        _ => None,
+    }
 }
 
 fn expect(text: &[u8], at: usize, what: &[u8]) -> Option<usize> {

@@ -65,20 +65,86 @@ impl Names {
     }
 }
 
-/// One event in the filter's hands.
-#[derive(Debug, Default)]
+/// An event that the filter has asked something of.
+#[derive(Debug)]
 struct Work {
-    /// Its members, once looked for.
-    members: Option<Range<usize>>,
+    /// Which of those that the filter sees.
+    index: u32,
+    /// Its members as far as they were looked for, and where to look on.
+    members: Range<usize>,
+    look: Look,
     edits: Vec<Edit>,
     subaccount: Option<u32>,
     wish: Wish,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    Begin,
+    At(usize),
+    Done,
+}
+
+impl Work {
+    fn new(index: u32) -> Work {
+        Work {
+            index,
+            members: 0..0,
+            look: Look::Begin,
+            edits: Vec::new(),
+            subaccount: None,
+            wish: Wish::Pass,
+        }
+    }
+
+    /// Looks for a member in the event's text, among those found before and then from where that ended. A text that cannot
+    /// be read as far as that fails the event.
+    fn find(
+        &mut self,
+        all: &mut Vec<Member>,
+        text: &[u8],
+        is: impl Fn(&Member) -> bool,
+    ) -> Result<Option<Member>, Status> {
+        if let Some(found) = all[self.members.clone()].iter().find(|m| is(m)) {
+            return Ok(Some(*found));
+        }
+        let mut at = match self.look {
+            Look::Done => return Ok(None),
+            Look::At(at) => Some(at),
+            Look::Begin => members::first(text),
+        };
+        // Behind those of others that were looked at meanwhile.
+        if self.members.end != all.len() {
+            let start = all.len();
+            all.extend_from_within(self.members.clone());
+            self.members = start..all.len();
+        }
+        while self.members.len() < members::MOST {
+            let Some((member, behind)) = at.and_then(|at| members::next(text, at)) else {
+                break;
+            };
+            all.push(member);
+            self.members.end += 1;
+            self.look = behind.map_or(Look::Done, Look::At);
+            if is(&member) {
+                return Ok(Some(member));
+            }
+            if behind.is_none() {
+                return Ok(None);
+            }
+            at = behind;
+        }
+        self.wish = Wish::Fail("its text cannot be read".into());
+        Err(abi::E_EVENT)
+    }
 }
 
 /// What a filter asked for in one call.
 pub(super) struct Sheet {
     pub(super) host: Arc<HostSide>,
     pub(super) views: Vec<abi::Event>,
+    /// For each event its place in `works`, counted from 1; 0 where nothing was asked of it.
+    asked: Vec<u32>,
     works: Vec<Work>,
     members: Vec<Member>,
     names: Names,
@@ -111,6 +177,7 @@ impl Sheet {
             tags: host.number("x_tags"),
             host,
             views: Vec::new(),
+            asked: Vec::new(),
             works: Vec::new(),
             members: Vec::new(),
             names: Names::default(),
@@ -143,7 +210,8 @@ impl Sheet {
             }
         }));
         self.works.clear();
-        self.works.resize_with(picked.len(), Work::default);
+        self.asked.clear();
+        self.asked.resize(picked.len(), 0);
     }
 
     /// Why the call failed as a whole, if a refusal made it so.
@@ -154,7 +222,16 @@ impl Sheet {
     /// Does to the batch what the filter asked for. `picked` as in `begin`; failed events are left alone.
     pub(super) fn apply(&mut self, batch: &mut Batch, picked: &[u32]) -> Outcome {
         let mut outcome = Outcome::default();
-        for (work, &i) in self.works.iter_mut().zip(picked) {
+        // In the order of the batch, not in that in which the filter asked.
+        let places: Vec<usize> = self
+            .asked
+            .iter()
+            .filter(|&&at| at > 0)
+            .map(|&at| at as usize - 1)
+            .collect();
+        for at in places {
+            let work = &mut self.works[at];
+            let i = picked[work.index as usize];
             match std::mem::take(&mut work.wish) {
                 Wish::Fail(why) => outcome.failed.push((i, why)),
                 Wish::Drop(reason) => {
@@ -163,8 +240,7 @@ impl Sheet {
                 }
                 Wish::Pass if work.edits.is_empty() => {}
                 Wish::Pass => {
-                    let members = work.members.clone().unwrap_or_default();
-                    let members = &self.members[members];
+                    let members = &self.members[work.members.clone()];
                     let subaccount = work
                         .subaccount
                         .unwrap_or(batch.entry(i as usize).subaccount);
@@ -185,8 +261,8 @@ impl Sheet {
     // What the filter may call, event by index.
 
     pub(super) fn get(&mut self, index: u32, field: u32) -> Result<Option<abi::Value>, Status> {
-        self.find_members(index)?;
-        let work = &self.works[index as usize];
+        let at = self.work(index)?;
+        let work = &mut self.works[at];
         if let Some(edit) = work.edits.iter().rev().find(|edit| edit.field == field) {
             return match edit.value() {
                 Some(value) => {
@@ -197,15 +273,10 @@ impl Sheet {
             };
         }
         let text = text_of(&self.views[index as usize]);
-        let members = &self.members[work.members.clone().unwrap_or_default()];
         let name = self.names.of(field, &self.host).ok_or(abi::E_FIELD)?;
-        match members.iter().find(|member| member.is(text, name)) {
-            Some(member) => {
-                let escaped = member.is_escaped();
-                read(member.value(text), escaped, &mut self.unescaped).map(Some)
-            }
-            None => Ok(None),
-        }
+        let member = work.find(&mut self.members, text, |member| member.is(text, name))?;
+        let value = member.map(|m| read(m.value(text), m.is_escaped(), &mut self.unescaped));
+        value.transpose()
     }
 
     pub(super) fn set(&mut self, index: u32, field: u32, value: Value<'_>) -> Result<(), Status> {
@@ -215,8 +286,7 @@ impl Sheet {
     pub(super) fn remove(&mut self, index: u32, field: u32) -> Result<(), Status> {
         self.change(index, |sheet| {
             let key = sheet.changeable(field)?;
-            sheet.find_members(index)?;
-            let work = &mut sheet.works[index as usize];
+            let work = sheet.find_members(index)?;
             if field == u32::from(fields::SUBACCOUNT_ID.0) {
                 work.subaccount = Some(0);
             }
@@ -255,7 +325,8 @@ impl Sheet {
     pub(super) fn drop_event(&mut self, index: u32, reason: &[u8]) -> Result<(), Status> {
         self.change(index, |sheet| {
             let wish = Wish::Drop(short(reason)?.into());
-            let work = &mut sheet.works[index as usize];
+            let at = sheet.work(index)?;
+            let work = &mut sheet.works[at];
             if !matches!(work.wish, Wish::Fail(_)) {
                 work.wish = wish;
             }
@@ -264,9 +335,9 @@ impl Sheet {
     }
 
     pub(super) fn fail(&mut self, index: u32, why: &[u8]) -> Result<(), Status> {
-        let work = self.works.get_mut(index as usize).ok_or(abi::E_INDEX)?;
+        let at = self.work(index)?;
         let why = String::from_utf8_lossy(&why[..why.len().min(256)]);
-        work.wish = Wish::Fail(why.into());
+        self.works[at].wish = Wish::Fail(why.into());
         Ok(())
     }
 
@@ -300,9 +371,7 @@ impl Sheet {
         index: u32,
         change: impl FnOnce(&mut Sheet) -> Result<(), Status>,
     ) -> Result<(), Status> {
-        if index as usize >= self.works.len() {
-            return Err(abi::E_INDEX);
-        }
+        self.work(index)?;
         let changed = change(self);
         if let Err(status) = changed {
             self.fail(
@@ -323,6 +392,7 @@ impl Sheet {
     /// Checks the value as a push does, by encoding it alone, and notes the member that comes of it.
     fn try_set(&mut self, index: u32, field: u32, value: Value<'_>) -> Result<(), Status> {
         let key = self.changeable(field)?;
+        let work = self.work(index)?;
         self.find_members(index)?;
         let ty = TypeId(self.views[index as usize].r#type as u16);
         let given = [
@@ -352,8 +422,8 @@ impl Sheet {
         let subaccount = encoded.entry.subaccount;
 
         let text = text_of(&self.views[index as usize]);
-        let work = &mut self.works[index as usize];
-        let members = &self.members[work.members.clone().unwrap_or_default()];
+        let work = &mut self.works[work];
+        let members = &self.members[work.members.clone()];
         work.edits.push(Edit {
             field,
             key,
@@ -369,25 +439,23 @@ impl Sheet {
         Ok(())
     }
 
-    /// Finds the event's members, once; one that cannot be read fails.
-    fn find_members(&mut self, index: u32) -> Result<(), Status> {
-        let Some(work) = self.works.get_mut(index as usize) else {
-            return Err(abi::E_INDEX);
-        };
-        if work.members.is_some() {
-            return Ok(());
+    /// Where in `works` it stands what is asked of an event.
+    fn work(&mut self, index: u32) -> Result<usize, Status> {
+        let at = self.asked.get_mut(index as usize).ok_or(abi::E_INDEX)?;
+        if *at == 0 {
+            self.works.push(Work::new(index));
+            *at = self.works.len() as u32;
         }
+        Ok(*at as usize - 1)
+    }
+
+    /// Finds all of an event's members.
+    fn find_members(&mut self, index: u32) -> Result<&mut Work, Status> {
+        let at = self.work(index)?;
         let text = text_of(&self.views[index as usize]);
-        match members::find(text, &mut self.members) {
-            Some(range) => {
-                work.members = Some(range);
-                Ok(())
-            }
-            None => {
-                work.wish = Wish::Fail("its text cannot be read".into());
-                Err(abi::E_EVENT)
-            }
-        }
+        let work = &mut self.works[at];
+        work.find(&mut self.members, text, |_| false)?;
+        Ok(work)
     }
 }
 
@@ -539,7 +607,7 @@ mod tests {
                 type_id: crate::event::types::DELIVERY.0,
                 ..Entry::default()
             };
-            batch.push(&entry, before.as_bytes(), false);
+            batch.push_copy(&entry, before.as_bytes());
             let mut sheet = Sheet::new(host.clone());
             sheet.begin(&batch, &[0], 0);
             match value {

@@ -170,7 +170,7 @@ impl Trial {
         for line in lines {
             let line = line.as_ref();
             match self.encoder.line(&self.schema, line.as_bytes(), now) {
-                Ok(encoded) => batch.push(&encoded.entry, encoded.text, true),
+                Ok(encoded) => batch.push_copy(&encoded.entry, encoded.text),
                 Err(e) => panic!("not an event: {e}: {line}"),
             }
         }
@@ -197,7 +197,7 @@ pub(super) fn dry_run(instance: Instance, schema: &Schema) -> Result<(), Problem
     for sample in samples(|_| true) {
         let line = sample.to_string();
         if let Ok(encoded) = encoder.line(schema, line.as_bytes(), 0) {
-            batch.push(&encoded.entry, encoded.text, true);
+            batch.push_copy(&encoded.entry, encoded.text);
         }
     }
     for batch in [&mut batch, &mut Batch::default()] {

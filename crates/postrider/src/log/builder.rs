@@ -6,7 +6,7 @@
 
 use super::format::{FRAME_HEADER, FrameHeader, MAX_POSITIONS, POSITION_BYTES, align, mark};
 use super::frame::Frame;
-use super::slab::{Filler, Pool};
+use super::slab::{Filler, Lent, Pool};
 use super::{FRAME_BYTES, MAX_EVENT_BYTES, MAX_FRAME_EVENTS};
 use crate::crc;
 use crate::event::{ENTRY_BYTES, Entry, SEPARATOR};
@@ -66,14 +66,26 @@ impl FrameBuilder {
         true
     }
 
-    /// What was taken: each event with its text, without separator.
-    pub fn events(&mut self) -> impl Iterator<Item = (&Entry, &[u8])> {
-        let mut text = &self.filler.room()[..self.text];
-        self.table.iter().map(move |entry| {
-            let (own, rest) = text.split_at(entry.len as usize);
-            text = &rest[SEPARATOR.len()..];
-            (entry, own)
-        })
+    /// The events taken.
+    pub fn entries(&self) -> &[Entry] {
+        &self.table
+    }
+
+    /// Lends the text of all events, each with its separator, to readers. Until it is [taken back](Self::take_back), the frame can only
+    /// tell its entries.
+    pub fn lend(&mut self) -> Arc<Lent> {
+        Arc::new(self.filler.lend(self.text))
+    }
+
+    /// Has its text back: the same memory where nobody else reads it any more, else a copy.
+    pub fn take_back(&mut self, lent: Arc<Lent>) {
+        match Arc::try_unwrap(lent) {
+            Ok(lent) => self.filler.take_back(lent),
+            Err(read) => {
+                self.filler = self.pool.slab();
+                self.filler.room()[..self.text].copy_from_slice((*read).as_ref());
+            }
+        }
     }
 
     /// Empties the frame; gives the inbox positions that it named.

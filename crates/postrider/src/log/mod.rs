@@ -64,6 +64,7 @@ pub use outline::Part;
 pub use recovery::Recovery;
 pub use search::Search;
 pub use site::{Site, Texts};
+pub use slab::Lent;
 pub use sparse::{Few, Glean, Wanted};
 pub use writer::{Appended, LogWriter};
 

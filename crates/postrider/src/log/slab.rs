@@ -111,6 +111,23 @@ impl Filler {
         self.slab.bytes.len() - self.at
     }
 
+    /// Lends the first `len` bytes of the room; what is left of it is behind them.
+    ///
+    /// # Panics
+    /// When there is less room.
+    pub(super) fn lend(&mut self, len: usize) -> Lent {
+        Lent(self.freeze(len))
+    }
+
+    /// Has what was lent back as the start of the room.
+    ///
+    /// # Panics
+    /// It was not the last that was taken from this room.
+    pub(super) fn take_back(&mut self, Lent(piece): Lent) {
+        assert!(Arc::ptr_eq(&piece.slab, &self.slab) && piece.at + piece.len == self.at);
+        self.at = piece.at;
+    }
+
     /// Makes the first `len` bytes of the room a piece.
     ///
     /// # Panics
@@ -124,6 +141,15 @@ impl Filler {
             at,
             len,
         }
+    }
+}
+
+/// The first part of a room, lent to readers. There is one of it, and it is not copied: who has it back knows that nobody reads.
+pub struct Lent(Piece);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -209,6 +235,20 @@ mod tests {
         assert!(piece.is_left_behind());
         assert!(!filler.freeze(1).is_left_behind());
         assert!(!piece.copied().is_left_behind(), "it holds itself alone");
+    }
+
+    #[test]
+    fn what_was_lent_is_room_again_once_nobody_reads_it() {
+        let pool = Pool::new(1);
+        let mut filler = pool.slab();
+        drop(filler.freeze(5));
+        filler.room()[..3].copy_from_slice(b"abc");
+        let lent = filler.lend(3);
+        assert_eq!(filler.room_len(), SLAB_BYTES - 8);
+        assert_eq!(lent.as_ref(), b"abc");
+        filler.take_back(lent);
+        assert_eq!(filler.room_len(), SLAB_BYTES - 5);
+        assert_eq!(&filler.room()[..3], b"abc");
     }
 
     #[test]

@@ -100,11 +100,10 @@ fn put(filters: &Filters, timeout_ms: u64, entry: extern "C" fn() -> *const abi:
 fn one_event() -> Batch {
     let mut batch = Batch::default();
     let entry = Entry {
-        len: 2,
         type_id: types::BOUNCE.0,
         ..Entry::default()
     };
-    batch.push(&entry, b"{}", true);
+    batch.push_copy(&entry, b"{}");
     batch
 }
 
