@@ -111,7 +111,7 @@ fn sample(
         // As the writer has them, fresh from the queue.
         let texts: Texts = Arc::new(whole.repeat(EVENTS));
         let start = Instant::now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_capacity(EVENTS);
         let texts = batch.read(texts);
         for i in 0..EVENTS {
             batch.push(&entry, texts, i * whole.len(), true);

@@ -196,7 +196,7 @@ impl Worker {
     fn prepare(&mut self, spans: &[Span]) -> Result<(InForce, Batch), Unrendered> {
         self.events = self.read(spans)?;
         let chain = self.seat.filters().now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_capacity(self.events.len());
         self.selected.clear();
         for of_frame in self.events.chunk_by(|a, b| Arc::ptr_eq(&a.frame, &b.frame)) {
             let frame = &of_frame[0].frame;

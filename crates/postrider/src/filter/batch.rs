@@ -63,6 +63,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty one with room for so many events.
+    pub fn with_capacity(events: usize) -> Batch {
+        Batch {
+            items: Vec::with_capacity(events),
+            ..Batch::default()
+        }
+    }
+
     /// Gives the batch a buffer with texts, each followed by the log's separator; what [`push`](Self::push) calls it.
     pub fn read(&mut self, texts: Texts) -> u32 {
         self.given.push(texts);
@@ -168,9 +176,27 @@ impl Batch {
         Some(bad)
     }
 
+    /// What is known of these events, and their texts.
+    pub(super) fn shown<'a>(
+        &'a self,
+        picked: &'a [u32],
+    ) -> impl Iterator<Item = (&'a Entry, &'a [u8])> {
+        // Most of them lie in the same buffer.
+        let mut texts = (OWN, &self.own[..]);
+        picked.iter().map(move |&i| {
+            let Item { entry, place, .. } = &self.items[i as usize];
+            if place.buffer != texts.0 {
+                texts = (place.buffer, self.buffer(place.buffer));
+            }
+            let text = &texts.1[place.at as usize..][..entry.len as usize];
+            (entry, text)
+        })
+    }
+
     /// Live events that `selection` takes.
     pub(super) fn pick(&self, selection: &Selection, out: &mut Vec<u32>) {
         out.clear();
+        out.reserve(self.items.len());
         let takes = |item: &Item| item.fate == Fate::Live && selection.takes(&item.entry);
         out.extend(
             (0_u32..)

@@ -197,18 +197,15 @@ impl Sheet {
         self.refused_emit = None;
         self.now_ms = now_ms;
         self.views.clear();
-        self.views.extend(picked.iter().map(|&i| {
-            let entry = batch.entry(i as usize);
-            let text = batch.text(i as usize);
-            abi::Event {
-                json: text.as_ptr().cast(),
-                time_ms: entry.time_ms as i64,
-                length: text.len() as u32,
-                r#type: u32::from(entry.type_id),
-                subaccount: entry.subaccount,
-                reserved: [0; 3],
-            }
-        }));
+        let view = |(entry, text): (&Entry, &[u8])| abi::Event {
+            json: text.as_ptr().cast(),
+            time_ms: entry.time_ms as i64,
+            length: text.len() as u32,
+            r#type: u32::from(entry.type_id),
+            subaccount: entry.subaccount,
+            reserved: [0; 3],
+        };
+        self.views.extend(batch.shown(picked).map(view));
         self.works.clear();
         self.asked.clear();
         self.asked.resize(picked.len(), 0);
