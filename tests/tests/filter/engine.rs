@@ -6,7 +6,7 @@ use postrider::event::{Event, types};
 use postrider::filter::{FilterSpec, State};
 use postrider::webhook::WebhookSpec;
 use postrider_tests::filters::Modules;
-use postrider_tests::receiver::Receiver;
+use postrider_tests::receiver::{Post, Receiver};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -208,6 +208,63 @@ fn held_events_are_listed_kept_and_released_through_the_chain_again() {
     assert!(held(&again).is_empty());
     assert_eq!(again.release_held().unwrap(), 0);
     assert!(again.stats().balanced());
+    again.close(MINUTE).unwrap();
+}
+
+/// Under `log.keep = wanted`, where what no webhook needs goes as soon as a segment is wanted.
+#[test]
+fn held_events_are_kept_while_what_nobody_needs_is_recycled() {
+    let Some(modules) = Modules::new() else {
+        return;
+    };
+    let (dir, receiver) = (tempfile::tempdir().unwrap(), Receiver::ok());
+    let small = || {
+        let builder = Engine::builder().data_dir(dir.path());
+        let builder = builder.set("http.allow_target", "127.0.0.0/8").unwrap();
+        let builder = builder.set("log.keep", "wanted").unwrap();
+        let builder = builder.set("log.segment_bytes", "4 MiB").unwrap();
+        builder
+            .set("batch.linger_ms", "0")
+            .unwrap()
+            .start()
+            .unwrap()
+    };
+    let open = small();
+    open.create_webhook(WebhookSpec::new("all", &receiver.url("/"), ["delivery"]))
+        .unwrap();
+    open.set_filters(vec![modules.spec("closed")]).unwrap();
+    let text = "t".repeat(100_000);
+    // More until some of it was recycled: what lies before the held event, or behind it.
+    let push_more = |engine: &Engine, recycled: u64| {
+        let deadline = Instant::now() + MINUTE;
+        while engine.stats().log.recycled < recycled {
+            assert!(Instant::now() < deadline, "{:?}", engine.stats().log);
+            push(engine, &[("x_text", &text)]);
+        }
+    };
+    push(&open, &[("x_n", "held"), ("x_provoke", "1")]);
+    push_more(&open, 2);
+    let held = |engine: &Engine| engine.held_events(10).unwrap().len();
+    assert_eq!(held(&open), 1);
+    open.close(MINUTE).unwrap();
+
+    let again = small();
+    push_more(&again, 2);
+    assert_eq!(held(&again), 1);
+    assert_eq!(again.stats().log.first_offset, 0);
+    again.set_filters(Vec::new()).unwrap();
+    assert_eq!(again.release_held().unwrap(), 1);
+    let released = |posts: &[Post]| {
+        let holds = |post: &Post| String::from_utf8_lossy(&post.body).contains(r#""x_n":"held""#);
+        posts.iter().any(holds)
+    };
+    receiver.wait("the released event", released);
+    // Nothing is held any more, so its segment goes too.
+    let deadline = Instant::now() + MINUTE;
+    while again.stats().log.first_offset == 0 {
+        assert!(Instant::now() < deadline, "{:?}", again.stats().log);
+        push(&again, &[("x_text", &text)]);
+    }
     again.close(MINUTE).unwrap();
 }
 

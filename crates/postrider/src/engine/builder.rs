@@ -200,7 +200,7 @@ impl Builder {
         super::filters::restore(&filters, &store)?;
         let wanted = Wants::new(config.log_keep() == Keep::All);
         wanted.filters(super::filters::selected(&filters.specs(), &schema));
-        let held = Held::open(&store, log.next_offset())?;
+        let held = Held::open(&store, log.clone(), config.log_keep_for())?;
 
         let shared = Arc::new(Shared {
             born: fork::generation(),

@@ -198,7 +198,7 @@ impl Writer {
             return Some(self);
         }
         let chain = self.shared.filters.now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_capacity(self.frame.len() as usize);
         let lent = self.frame.lend();
         let texts = batch.read(lent.clone());
         let (frame, round) = (&self.frame, &mut self.round);
@@ -280,7 +280,8 @@ impl Writer {
             Fate::Live => {}
             Fate::Held => {
                 let offset = self.shared.log.next_offset() + u64::from(self.frame.len());
-                if let Err(e) = self.shared.held.note(&self.shared.store, offset) {
+                let keep = self.shared.config().log_keep_for();
+                if let Err(e) = self.shared.held.note(&self.shared.store, offset, keep) {
                     let line = format!("held events cannot be released: {e}");
                     self.shared.say(Severity::Error, &line);
                 }

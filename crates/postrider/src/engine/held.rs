@@ -1,16 +1,18 @@
 //! Events that a filter failed and that wait in the log: listed, and released through the filters again.
 //!
 //! They lie in the log as they came, flagged. What is remembered beside it is one offset, below which none is left to
-//! release; it is in the store before the first event behind it is held, so that none is forgotten. A release pushes
+//! release; it is in the store before the first event behind it is held, so that none is forgotten. From there to the last of them
+//! the log keeps everything, as long as `log.keep_days` says and `log.max_bytes` lets it. A release pushes
 //! them again, with their ids and times; what is held anew gets a new place in the log.
 
 use super::{Engine, PushOptions, Shared};
 use crate::client::Input;
 use crate::event::Entry;
 use crate::filter::FilterError;
-use crate::log::Frame;
+use crate::log::{Frame, Log};
 use crate::store::{Store, StoreError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Where the store keeps the offset.
@@ -30,8 +32,10 @@ pub struct HeldEvent {
 }
 
 /// Where held events begin.
-#[derive(Debug)]
-pub(crate) struct Held(Mutex<Mark>);
+pub(crate) struct Held {
+    log: Arc<Log>,
+    mark: Mutex<Mark>,
+}
 
 #[derive(Debug)]
 struct Mark {
@@ -41,34 +45,54 @@ struct Mark {
     last: u64,
 }
 
+impl Mark {
+    /// The part of the log in which all of them lie.
+    fn part(&self) -> Range<u64> {
+        self.from.map_or(0..0, |from| from..self.last + 1)
+    }
+}
+
 impl Held {
-    /// What a former life left. `next_offset` is the log's.
-    pub(super) fn open(store: &Store, next_offset: u64) -> Result<Held, StoreError> {
+    /// What a former life left.
+    pub(super) fn open(store: &Store, log: Arc<Log>, keep: Duration) -> Result<Held, StoreError> {
         let bytes = store.meta(STORED)?;
         let from = bytes.and_then(|b| Some(u64::from_le_bytes(b.try_into().ok()?)));
         let from = from.filter(|&from| from != u64::MAX);
-        Ok(Held(Mutex::new(Mark {
+        let mark = Mark {
             from,
-            last: next_offset,
-        })))
+            last: log.next_offset(),
+        };
+        log.hold(mark.part(), keep);
+        Ok(Held {
+            log,
+            mark: Mutex::new(mark),
+        })
     }
 
     /// An event is about to be held at `offset`.
-    pub(super) fn note(&self, store: &Store, offset: u64) -> Result<(), StoreError> {
+    pub(super) fn note(
+        &self,
+        store: &Store,
+        offset: u64,
+        keep: Duration,
+    ) -> Result<(), StoreError> {
         let mut mark = self.lock();
         mark.last = offset;
-        if mark.from.is_none() {
-            mark.from = Some(offset);
-            keep(store, Some(offset))?;
+        let first = mark.from.is_none();
+        mark.from.get_or_insert(offset);
+        self.log.hold(mark.part(), keep);
+        match first {
+            true => write(store, mark.from),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Everything below `end` was released.
-    fn released(&self, store: &Store, end: u64) -> Result<(), StoreError> {
+    fn released(&self, store: &Store, end: u64, keep: Duration) -> Result<(), StoreError> {
         let mut mark = self.lock();
         mark.from = (mark.last >= end).then_some(end);
-        keep(store, mark.from)
+        self.log.hold(mark.part(), keep);
+        write(store, mark.from)
     }
 
     fn from(&self) -> Option<u64> {
@@ -76,17 +100,16 @@ impl Held {
     }
 
     fn lock(&self) -> MutexGuard<'_, Mark> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn keep(store: &Store, from: Option<u64>) -> Result<(), StoreError> {
+fn write(store: &Store, from: Option<u64>) -> Result<(), StoreError> {
     store.set_meta(STORED, &from.unwrap_or(u64::MAX).to_le_bytes())
 }
 
 impl Engine {
-    /// Events that wait to be released, oldest first, at most `limit`. They stay as long as the log keeps them: under
-    /// `log.keep = all` for `log.keep_days`, else until every webhook is past them.
+    /// Events that wait to be released, oldest first, at most `limit`. The log keeps them for `log.keep_days`, within `log.max_bytes`.
     ///
     /// # Errors
     /// The log cannot be read, or this is a forked child.
@@ -144,7 +167,9 @@ impl Engine {
             from = last.end_offset();
         }
         let stored = |e: StoreError| FilterError::Store(e.to_string());
-        shared.held.released(&shared.store, end).map_err(stored)?;
+        let keep = shared.config().log_keep_for();
+        let done = shared.held.released(&shared.store, end, keep);
+        done.map_err(stored)?;
         Ok(released)
     }
 

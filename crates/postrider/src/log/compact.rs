@@ -85,7 +85,7 @@ impl Log {
                 && end <= state.floor
                 && pinned > 0
                 && pinned * LITTLE <= end - base
-                && (over || self.is_expired(last_ms, now))
+                && (over || self.is_expired(&state, base..end, last_ms, now))
         };
         let segment = state.sealed().find(wasteful)?.clone();
         let pins = state.pins_in(segment.base_offset(), segment.end_offset());

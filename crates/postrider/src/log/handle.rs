@@ -79,6 +79,8 @@ pub(super) struct State {
     pub(super) tail_bytes: usize,
     /// By offset; the last one is being written.
     pub(super) segments: VecDeque<Arc<Segment>>,
+    /// Events that wait to be released lie in this part; retention keeps it for so many milliseconds at least.
+    pub(super) held: (Range<u64>, u64),
     /// Freed and not yet recycled.
     pub(super) retired: Vec<Arc<Segment>>,
     /// Zeroed and allocated.
@@ -223,6 +225,7 @@ impl Log {
                 spares,
                 floor: 0,
                 pins: Vec::new(),
+                held: (0..0, 0),
                 dir_dirty: true,
                 disk_full: false,
                 work: true,

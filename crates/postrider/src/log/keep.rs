@@ -61,6 +61,16 @@ impl Log {
         drop(freed);
     }
 
+    /// Events that wait to be released lie in `events`: as long as they do, retention keeps that part for `keep` at least, though
+    /// within `max_bytes`.
+    pub fn hold(&self, events: Range<u64>, keep: Duration) {
+        let mut state = self.state();
+        state.held = (events, keep.as_millis() as u64);
+        state.work = true;
+        drop(state);
+        self.work.notify_all();
+    }
+
     /// Whether [`release`](Self::release) with these would let a segment go that is held now.
     pub fn would_free(&self, floor: u64, pins: &[Range<u64>]) -> bool {
         let state = self.state();
@@ -119,10 +129,9 @@ impl Log {
 
     /// Frees what may go, so that `need` more bytes fit if possible.
     pub(super) fn free(&self, state: &mut State, now: UnixMillis, need: u64) -> Freed {
-        let expired = |last_ms: UnixMillis| self.is_expired(last_ms, now);
         let mut freed = Freed::default();
         if self.dir.is_none() {
-            self.free_frames(state, expired, need, &mut freed);
+            self.free_frames(state, now, need, &mut freed);
             return freed;
         }
         let mut i = 0;
@@ -133,7 +142,9 @@ impl Log {
                 break;
             }
             let over = self.is_over(state, need);
-            if !state.needs(base, end) && (over || expired(segment.state().extent.last_ms)) {
+            let last_ms = segment.state().extent.last_ms;
+            if !state.needs(base, end) && (over || self.is_expired(state, base..end, last_ms, now))
+            {
                 let segment = state.segments.remove(i).expect("i is in range");
                 state.retired.push(segment);
                 freed.any = true;
@@ -144,9 +155,17 @@ impl Log {
         freed
     }
 
-    /// Whether retention wants nothing any more that was written until `last_ms`.
-    pub(super) fn is_expired(&self, last_ms: UnixMillis, now: UnixMillis) -> bool {
-        let keep = self.limits.keep_ms();
+    /// Whether retention wants nothing any more of these events, which were written until `last_ms`.
+    pub(super) fn is_expired(
+        &self,
+        state: &State,
+        events: Range<u64>,
+        last_ms: UnixMillis,
+        now: UnixMillis,
+    ) -> bool {
+        let (held, held_ms) = &state.held;
+        let held = held.start < events.end && events.start < held.end;
+        let keep = self.limits.keep_ms().max(if held { *held_ms } else { 0 });
         keep == 0 || now.saturating_sub(last_ms) >= keep
     }
 
@@ -158,13 +177,7 @@ impl Log {
 
     /// In memory: frames that are below the floor and unpinned go at once; a pinned one that stays moves to memory
     /// of its own in time, so that it does not hold its neighbours' slab.
-    fn free_frames(
-        &self,
-        state: &mut State,
-        expired: impl Fn(UnixMillis) -> bool,
-        need: u64,
-        freed: &mut Freed,
-    ) {
+    fn free_frames(&self, state: &mut State, now: UnixMillis, need: u64, freed: &mut Freed) {
         let limit = self.config.memory_bytes as u64;
         let below = state
             .tail
@@ -177,12 +190,13 @@ impl Log {
         let candidates: Vec<_> = kept.drain(..).collect();
         for frame in candidates {
             let over = state.tail_bytes as u64 + need > limit;
-            if state.needs(frame.base_offset(), frame.end_offset()) {
+            let (base, end) = (frame.base_offset(), frame.end_offset());
+            if state.needs(base, end) {
                 kept.push_back(match frame.is_left_behind() {
                     true => Arc::new(frame.copied()),
                     false => frame,
                 });
-            } else if over || expired(frame.written_ms()) {
+            } else if over || self.is_expired(state, base..end, frame.written_ms(), now) {
                 state.tail_bytes -= frame.frame_len();
                 freed.any = true;
                 freed.frames.push(frame);
