@@ -4,7 +4,7 @@
 //! `cargo bench -p postrider-bench --bench filter`
 
 use postrider::event::{Encoder, Entry, Field, FieldName, SEPARATOR, Schema, Value, fields, types};
-use postrider::filter::{Batch, FilterSpec, Filters, Parts, Role, Seat, Texts};
+use postrider::filter::{Batch, Buffer, FilterSpec, Filters, Parts, Role, Seat};
 use postrider::time::SystemClock;
 use postrider_bench::event;
 use postrider_bench::figures::{machine, percentile};
@@ -109,7 +109,7 @@ fn sample(
     let mut fills = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         // As the writer has them, fresh from the queue.
-        let texts: Texts = Arc::new(whole.repeat(EVENTS));
+        let texts: Buffer = Arc::new(whole.repeat(EVENTS));
         let start = Instant::now();
         let mut batch = Batch::with_capacity(EVENTS);
         let texts = batch.read(texts);

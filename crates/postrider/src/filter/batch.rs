@@ -22,7 +22,7 @@ pub enum Fate {
 }
 
 /// What texts are read from.
-pub type Texts = Arc<dyn AsRef<[u8]> + Send + Sync>;
+pub type Buffer = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Where a text begins.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ struct Item {
 #[derive(Clone, Default)]
 pub struct Batch {
     items: Vec<Item>,
-    given: Vec<Texts>,
+    given: Vec<Buffer>,
     own: Vec<u8>,
     pushed: u32,
     touched: bool,
@@ -72,7 +72,7 @@ impl Batch {
     }
 
     /// Gives the batch a buffer with texts, each followed by the log's separator; what [`push`](Self::push) calls it.
-    pub fn read(&mut self, texts: Texts) -> u32 {
+    pub fn read(&mut self, texts: Buffer) -> u32 {
         self.given.push(texts);
         self.given.len() as u32 - 1
     }

@@ -39,7 +39,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, Fate, Texts};
+pub use batch::{Batch, Buffer, Fate};
 pub use error::{FilterError, LoadError, Problem};
 pub use filters::{Filters, InForce, Parts, Say};
 pub(crate) use load::sweep;
