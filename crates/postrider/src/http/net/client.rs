@@ -184,6 +184,16 @@ impl Client {
         all.find(|job| job.id == id).map(|job| job.phase)
     }
 
+    /// Exchanges whose connections have input that nobody has read yet.
+    #[cfg(test)]
+    pub(super) fn with_input(&self) -> usize {
+        let has_input = |conn: &Conn| matches!(conn, Conn::Busy { link, .. } if link.has_input());
+        self.slots
+            .iter()
+            .filter(|(_, conn)| has_input(conn))
+            .count()
+    }
+
     /// Forgets an exchange and closes its connection; no [`Done`] comes. False if it is not there.
     pub fn cancel(&mut self, id: u64) -> bool {
         if let Some(i) = self.waiting.iter().position(|job| job.id == id) {

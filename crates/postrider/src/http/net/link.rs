@@ -193,6 +193,12 @@ impl Link {
         }
     }
 
+    /// Whether there is input that nobody has read yet.
+    #[cfg(test)]
+    pub(super) fn has_input(&self) -> bool {
+        self.socket.peek() == Peek::Unusable
+    }
+
     /// Ends the connection; under TLS says so first, as far as that goes without waiting.
     ///
     /// Shut down and not only closed: a child that the host forked may hold a copy of the

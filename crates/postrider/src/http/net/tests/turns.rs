@@ -66,6 +66,9 @@ fn the_unproven_are_looked_at_a_few_a_turn_and_behind_the_others() {
     for _ in 0..=UNPROVEN {
         answered.recv().unwrap();
     }
+    while client.with_input() as u64 <= UNPROVEN {
+        std::thread::yield_now();
+    }
     let (mut all, mut turns) = (Vec::new(), 0);
     while all.len() as u64 <= UNPROVEN {
         let mut done = Vec::new();
