@@ -153,7 +153,10 @@ impl NoProxy {
         let matches = match &self.what {
             What::All => true,
             What::Name(name) => {
-                let above = target.host().strip_suffix(name.as_str());
+                // A name with its root's dot is the same name.
+                let host = target.host();
+                let host = host.strip_suffix('.').unwrap_or(host);
+                let above = host.strip_suffix(name.as_str());
                 target.address().is_none()
                     && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }
@@ -188,7 +191,8 @@ fn parse_no_proxy(text: &str) -> Option<NoProxy> {
     } else if host == "*" {
         What::All
     } else {
-        let name = host.strip_prefix('.').unwrap_or(host).to_ascii_lowercase();
+        let name = host.strip_prefix('.').unwrap_or(host);
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
         if name.is_empty() || !name.bytes().all(allowed) {
             return None;

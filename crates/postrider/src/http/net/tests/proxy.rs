@@ -323,6 +323,8 @@ fn no_proxy_covers_names_below_a_name_and_addresses_in_a_network() {
         ("example.com", "http://example.com/", true),
         ("Example.COM", "http://hooks.example.com/", true),
         (".example.com", "http://hooks.example.com/", true),
+        ("example.com", "http://hooks.example.com./", true),
+        ("example.com.", "http://example.com/", true),
         ("example.com", "http://notexample.com/", false),
         ("example.com", "http://example.com.evil/", false),
         ("example.com:8080", "http://example.com/", false),
