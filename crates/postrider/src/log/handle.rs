@@ -4,8 +4,9 @@ use super::config::LogConfig;
 use super::error::LogError;
 use super::frame::Frame;
 use super::index::{self, Contents};
+use super::read::Reads;
 use super::segment::{Segment, Spare};
-use super::slab::{Filler, Pool, SLAB_BYTES};
+use super::slab::{Pool, SLAB_BYTES};
 use crate::fs::File;
 use crate::queue::Watermark;
 use crate::time::UnixMillis;
@@ -41,7 +42,7 @@ pub struct Log {
     /// says that its segment is whole, and the next opening would not see the loss any more.
     pub(super) unsettled: AtomicBool,
     /// Where reads from disk put their frames.
-    pub(super) reads: Mutex<Filler>,
+    pub(super) reads: Mutex<Reads>,
     /// Sealed segments that are open, oldest first.
     pub(super) open: Mutex<VecDeque<Weak<Segment>>>,
     pub(super) counters: Counters,
@@ -212,7 +213,7 @@ impl Log {
         let pool = Pool::new(config.tail_bytes / SLAB_BYTES + 2);
         Log {
             dir: config.dir.clone(),
-            reads: Mutex::new(pool.slab()),
+            reads: Mutex::new(Reads::into(pool.slab())),
             pool,
             written: Watermark::new(next_offset),
             synced: Watermark::new(0),

@@ -5,7 +5,7 @@ use super::format::{FRAME_HEADER, FrameHeader, NotAHeader, VERSION};
 use super::frame::{Frame, FrameTable};
 use super::handle::Log;
 use super::segment::Segment;
-use super::slab::SLAB_BYTES;
+use super::slab::{Filler, SLAB_BYTES};
 use super::walk::{Walk, believe};
 use crate::fs::File;
 use std::sync::Arc;
@@ -13,6 +13,31 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// The least that is read from disk at once.
 const LEAST_READ: u64 = 64 * 1024;
+
+/// Where reads put their frames, and what the last one saw of the frame behind its own.
+pub(super) struct Reads {
+    filler: Filler,
+    next: Option<Next>,
+}
+
+/// A frame of which only the header was read.
+#[derive(Clone, Copy)]
+struct Next {
+    /// Its segment, which a recycled one of the same base is not.
+    segment: (u64, u64),
+    at: u64,
+    len: u64,
+}
+
+fn life(segment: &Segment) -> (u64, u64) {
+    (segment.header.base_offset, segment.header.generation)
+}
+
+impl Reads {
+    pub(super) fn into(filler: Filler) -> Reads {
+        Reads { filler, next: None }
+    }
+}
 
 /// Where the next frames of a reader are.
 pub(super) enum Place {
@@ -110,18 +135,18 @@ impl Log {
         let (mut next, mut left) = (from, budget);
         // Behind a hole, frames go on from here: the one that holds `from` may begin below it.
         let mut least = segment.base_offset();
-        // Frames are about as long as their neighbours: one read gets what is wanted, and little more.
-        let usual = (segment.mean_frame() / 8 * 9).clamp(LEAST_READ, SLAB_BYTES as u64);
-        let mut want = usual;
+        let mut needs = None;
         while at < end {
-            want = want.max(left.saturating_add(LEAST_READ).min(SLAB_BYTES as u64 / 2));
             let most = if frames.is_empty() { left.max(1) } else { left };
-            let len = want.min(end - at);
+            let want = needs.unwrap_or_else(|| self.worth_reading(segment, at, left));
+            let len = want.min(end - at).min(SLAB_BYTES as u64);
             let chunk = self.read_chunk(segment, &*file, at, len, (next, most))?;
             if chunk.consumed == 0 {
                 match chunk.stop {
                     // A frame that is longer than what was asked for.
-                    Stop::Needs(len) if len <= (end - at) && len > want => want = len,
+                    Stop::Needs(len) if len <= (end - at) && len > want => {
+                        needs = Some(len + FRAME_HEADER as u64);
+                    }
                     _ => {
                         self.counters.damaged_frames.fetch_add(1, Relaxed);
                         at = self.resume(segment, &*file, at, end, least)?;
@@ -131,7 +156,7 @@ impl Log {
             }
             at += chunk.consumed;
             least = chunk.end_offset;
-            want = usual;
+            needs = None;
             for frame in chunk.frames {
                 let len = frame.bytes().len() as u64;
                 if len > left && !frames.is_empty() {
@@ -150,6 +175,21 @@ impl Log {
         Ok(Some(end_offset.max(next)))
     }
 
+    /// How much to read at `at` for `left` bytes of text. Who goes on behind the last read is given the next frame to the
+    /// byte, with the header behind it; of others it is known only that frames are about as long as their neighbours.
+    fn worth_reading(&self, segment: &Segment, at: u64, left: u64) -> u64 {
+        let reads = self.reads.lock().expect("no panic under this lock");
+        let next = reads
+            .next
+            .filter(|next| next.segment == life(segment) && next.at == at);
+        let frame = match next {
+            Some(next) if next.len * 2 > left => return next.len + FRAME_HEADER as u64,
+            Some(next) => next.len + FRAME_HEADER as u64,
+            None => (segment.mean_frame() / 8 * 9).clamp(LEAST_READ, SLAB_BYTES as u64),
+        };
+        frame.max(left.saturating_add(LEAST_READ).min(SLAB_BYTES as u64 / 2))
+    }
+
     /// Reads `len` bytes at `at` in one call and makes frames of what is whole in them, of those from `from` on no
     /// more than one beyond `most` bytes of text: what is not asked for is not checked.
     fn read_chunk(
@@ -161,11 +201,11 @@ impl Log {
         (from, most): (u64, u64),
     ) -> Result<Chunk, LogError> {
         let len = len as usize;
-        let mut filler = self.reads.lock().expect("no panic under this lock");
-        if filler.room_len() < len {
-            *filler = self.pool.slab();
+        let mut reads = self.reads.lock().expect("no panic under this lock");
+        if reads.filler.room_len() < len {
+            reads.filler = self.pool.slab();
         }
-        let bytes = &mut filler.room()[..len];
+        let bytes = &mut reads.filler.room()[..len];
         #[cfg(test)]
         super::tests::moment();
         let got = file.read_at(bytes, at);
@@ -194,7 +234,7 @@ impl Log {
             }
             if header.count > 0 && header.end_offset() > from {
                 if text >= most {
-                    break Stop::Enough;
+                    break Stop::Enough(header.frame_len() as u64);
                 }
                 text += u64::from(header.payload_len);
                 found.push((consumed, header));
@@ -202,12 +242,20 @@ impl Log {
             consumed += header.frame_len();
             end_offset = header.end_offset();
         };
+        reads.next = match stop {
+            Stop::Needs(len) | Stop::Enough(len) if len > FRAME_HEADER as u64 => Some(Next {
+                segment: life(segment),
+                at: at + consumed as u64,
+                len,
+            }),
+            _ => None,
+        };
         let mut frames = Vec::with_capacity(found.len());
         if let Some((first, _)) = found.first().copied() {
             // What lies before the first is of no use and stays in the room.
-            filler.room().copy_within(first..consumed, 0);
-            let piece = filler.freeze(consumed - first);
-            drop(filler);
+            reads.filler.room().copy_within(first..consumed, 0);
+            let piece = reads.filler.freeze(consumed - first);
+            drop(reads);
             for (at, header) in found {
                 let bytes = piece.part(at - first, header.frame_len());
                 match Frame::check(header, bytes) {
@@ -322,7 +370,7 @@ struct Chunk {
 enum Stop {
     /// The next frame needs this many bytes.
     Needs(u64),
-    /// There is as much text as was wanted.
-    Enough,
+    /// There is as much text as was wanted; the next frame has so many bytes.
+    Enough(u64),
     Damaged,
 }
