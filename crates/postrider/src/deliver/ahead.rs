@@ -1,17 +1,20 @@
 //! The frames that were read last, and reading ahead for those who go on where they stopped.
 //!
 //! A batch begins where the one before ended, mostly inside of a frame, so a frame serves several
-//! batches. What is read in one piece is kept as a *run*; whoever goes on behind a run that is still
-//! kept reads four times as much. With more readers than runs to keep, nobody finds his run again, and
-//! all read little: nothing is read that is thrown away.
+//! batches; and batches are measured one after the other before the first of them is sent. What is read in one
+//! piece is kept as a *run*; whoever goes on behind a run that is still kept reads four times as much. With more
+//! readers than there is room for, nobody finds his run again, and all read little: nothing is read that is thrown
+//! away.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::log::{Frame, Log, LogError};
 
-/// Runs kept: together not more than 8 MiB, and a frame each.
-const KEPT: usize = 4;
+/// Bytes of text that are kept, beside the run that was read last.
+const KEPT: usize = 12 << 20;
+/// Runs that are looked through at most.
+const RUNS: usize = 64;
 /// Bytes of text that are read by someone who comes anew. A frame that is longer is read whole.
 const LEAST: usize = 64 << 10;
 /// Bytes of text that are read at once at most.
@@ -20,6 +23,7 @@ const MOST: usize = 1 << 20;
 struct Run {
     /// In the order of their offsets; never empty.
     frames: Vec<Arc<Frame>>,
+    bytes: usize,
     budget: usize,
 }
 
@@ -39,19 +43,23 @@ impl Run {
 pub(super) struct ReadAhead {
     log: Arc<Log>,
     runs: VecDeque<Run>,
+    /// Of all runs.
+    bytes: usize,
 }
 
 impl ReadAhead {
     pub(super) fn new(log: Arc<Log>) -> ReadAhead {
         ReadAhead {
             log,
-            runs: VecDeque::with_capacity(KEPT),
+            runs: VecDeque::new(),
+            bytes: 0,
         }
     }
 
     /// Lets go of all frames.
     pub(super) fn forget(&mut self) {
         self.runs.clear();
+        self.bytes = 0;
     }
 
     /// The frame that holds `offset`, where it is kept.
@@ -76,10 +84,19 @@ impl ReadAhead {
         }
         let first = frames.first().cloned();
         if first.is_some() {
-            if self.runs.len() == KEPT {
-                self.runs.pop_front();
+            while self.bytes > KEPT || self.runs.len() == RUNS {
+                let Some(oldest) = self.runs.pop_front() else {
+                    break;
+                };
+                self.bytes -= oldest.bytes;
             }
-            self.runs.push_back(Run { frames, budget });
+            let bytes = frames.iter().map(|frame| frame.bytes().len()).sum();
+            self.bytes += bytes;
+            self.runs.push_back(Run {
+                frames,
+                bytes,
+                budget,
+            });
         }
         Ok(first)
     }
