@@ -6,7 +6,7 @@
 
 use crate::Size;
 use crate::rows::{Run, header, row, timed};
-use crate::senders::{close, engine, limit, push, wait_delivered, webhook};
+use crate::senders::{close, engine, limit, limit_by_reading, push, wait_delivered, webhook};
 use postrider::engine::Level;
 use postrider_bench::figures::median;
 use postrider_bench::process::{SinkProcess, Wants};
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// In the environment of the engine's process: `write` or `drain`.
 const ROLE: &str = "POSTRIDER_BENCH_DRAIN";
 
+/// Events of which the disk has to take a file besides the log.
+const MOST_TWICE: u64 = 1_000_000;
+
 pub(crate) fn measure(size: Size) {
     compare(size, false, "Backlog drained from the log");
 }
@@ -27,9 +30,12 @@ pub(crate) fn measure_tls(size: Size) {
 }
 
 fn compare(size: Size, tls: bool, title: &str) {
-    let (mut base, mut drained, mut first) = (vec![], vec![], vec![]);
+    let (mut base, mut read, mut drained, mut first) = (vec![], vec![], vec![], vec![]);
     for _ in 0..size.rounds {
         base.push(limit(size.events, tls));
+        if !tls {
+            read.push(limit_by_reading(size.events.min(MOST_TWICE)));
+        }
         let (run, first_post_ms) = backlog(tls);
         drained.push(run);
         first.push(first_post_ms);
@@ -40,6 +46,9 @@ fn compare(size: Size, tls: bool, title: &str) {
         true => "limit: prepared buffer through rustls, one connection",
     };
     let base = row(what, &base, None);
+    if !tls {
+        row("the same, read from a file before", &read, Some(base));
+    }
     row("drained", &drained, Some(base));
     println!(
         "\nFirst POST accepted {:.0} ms after opening began.",

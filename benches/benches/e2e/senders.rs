@@ -6,9 +6,10 @@ use postrider::engine::{Engine, PushOptions};
 use postrider::event::types;
 use postrider::webhook::WebhookSpec;
 use postrider_bench::event;
-use postrider_bench::prepared::{connect, post_prepared, prepared_body};
+use postrider_bench::prepared::{connect, post_file, post_prepared, prepared_body, texts};
 use postrider_bench::process::{SinkProcess, Wants};
 use postrider_bench::tls;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
@@ -35,6 +36,21 @@ pub(crate) fn limit(events: u64, tls: bool) -> Run {
             })
         }
     }
+}
+
+/// What a drain by reading could be at best: the texts of so many events, written to a file before, read from it a batch at a
+/// time into one buffer, and sent from there over one connection.
+pub(crate) fn limit_by_reading(events: u64) -> Run {
+    let texts = texts(BATCH);
+    let mut file = tempfile::tempfile().expect("a file");
+    for _ in 0..events / BATCH {
+        file.write_all(&texts).expect("written");
+    }
+    let sink = SinkProcess::start(Wants::default()).expect("a receiver");
+    let stream = connect(sink.addr).expect("it listens");
+    timed(events, || {
+        post_file(&stream, &file, texts.len()).expect("it answers");
+    })
 }
 
 /// An engine as the benches want it: in `dir`, or in memory; pushes wait where the queue is full.
