@@ -57,8 +57,15 @@ fn run(rate: u64, events: u64, written: bool) -> Vec<u64> {
     }
     let mut all: Vec<(u64, u64)> = Vec::new();
     while (all.len() as u64) < warm + events {
-        let some = arrivals.recv_timeout(Duration::from_secs(60));
-        all.extend(some.expect("every event arrives"));
+        match arrivals.recv_timeout(Duration::from_secs(60)) {
+            Ok(some) => all.extend(some),
+            Err(_) => panic!(
+                "{} of {} events arrived; the engine: {:?}",
+                all.len(),
+                warm + events,
+                engine.stats()
+            ),
+        }
     }
     close(engine);
     // By time of push: the first half second warms up.

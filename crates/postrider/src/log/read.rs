@@ -81,6 +81,10 @@ impl Log {
                 }
             }
         }
+        // The writer shows a frame a moment before it says that it is written. Who took it now might be told, when he
+        // comes for it again, that there is none.
+        let written = self.written.load();
+        frames.truncate(frames.partition_point(|f| f.base_offset() < written));
         let counter = match disk {
             true => &self.counters.disk_reads,
             false => &self.counters.tail_reads,

@@ -110,6 +110,8 @@ impl LogWriter {
         c.events.fetch_add(u64::from(count), Relaxed);
         c.bytes.fetch_add(bytes, Relaxed);
         let evicted = self.publish(published);
+        #[cfg(test)]
+        super::tests::moment();
         self.log.written.advance(written_end);
         drop(evicted);
         Ok(appended)

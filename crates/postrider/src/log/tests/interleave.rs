@@ -62,6 +62,35 @@ fn at_every_moment(read: impl Fn(&Log, &Cell<u64>)) {
     }
 }
 
+/// What is read once must be there when it is read again.
+#[test]
+fn nothing_is_read_before_it_is_said_to_be_written() {
+    let rigs = [Rig::new(), Rig::uncached()];
+    let configs = [
+        LogConfig::in_memory(),
+        rigs[0].config.clone(),
+        rigs[1].config.clone(),
+    ];
+    for config in configs {
+        let (mut writer, log, _) = open(config, 0).unwrap();
+        append(&mut writer, 0..10);
+        let looks = Rc::new(Cell::new(0));
+        let act = {
+            let (log, looks) = (log.clone(), looks.clone());
+            Box::new(move || {
+                looks.set(looks.get() + 1);
+                let frames = log.read(0, usize::MAX).unwrap();
+                assert_eq!(frames.last().unwrap().end_offset(), log.next_offset());
+            })
+        };
+        SCRIPT.set(Some(Script { skip: 0, act }));
+        append(&mut writer, 10..20);
+        SCRIPT.take();
+        assert!(looks.get() > 0, "the writer has moments");
+        assert_eq!(events(&log, 0), expected(0..20));
+    }
+}
+
 #[test]
 fn a_reader_skips_nothing_that_is_appended_while_it_reads() {
     at_every_moment(|log, written| {
