@@ -81,8 +81,7 @@ impl Log {
                 }
             }
         }
-        // The writer shows a frame a moment before it says that it is written. Who took it now might be told, when he
-        // comes for it again, that there is none.
+        // As in `place`, of segments.
         let written = self.written.load();
         frames.truncate(frames.partition_point(|f| f.base_offset() < written));
         let counter = match disk {
@@ -94,7 +93,10 @@ impl Log {
     }
 
     pub(super) fn place(&self, from: u64, budget: u64, at_least_one: bool) -> Place {
-        if from >= self.written.load() {
+        // The writer shows a frame a moment before it says that it is written. Who took it now might be told, when he
+        // comes for it again, that there is none.
+        let written = self.written.load();
+        if from >= written {
             return Place::End;
         }
         let state = self.state();
@@ -106,7 +108,8 @@ impl Log {
             let mut found = Vec::new();
             for frame in state.tail.range(first..) {
                 let len = frame.bytes().len() as u64;
-                if len > left && !(found.is_empty() && at_least_one) {
+                let shown = frame.base_offset() >= written;
+                if shown || len > left && !(found.is_empty() && at_least_one) {
                     break;
                 }
                 left = left.saturating_sub(len);
@@ -309,6 +312,8 @@ impl Log {
         mut f: impl FnMut(&FrameTable<'_>) -> bool,
     ) -> Result<(), LogError> {
         let mut next = from;
+        let mut written =
+            |table: &FrameTable<'_>| table.base_offset() < self.written.load() && f(table);
         loop {
             match self.place(next, u64::MAX, true) {
                 Place::End => return Ok(()),
@@ -316,7 +321,7 @@ impl Log {
                     frames.iter().all(|frame| f(&FrameTable::of(frame)));
                     return Ok(());
                 }
-                Place::Disk(segment) => match self.segment_tables(&segment, next, &mut f)? {
+                Place::Disk(segment) => match self.segment_tables(&segment, next, &mut written)? {
                     Some(end_offset) => next = end_offset,
                     None => return Ok(()),
                 },

@@ -81,6 +81,12 @@ fn nothing_is_read_before_it_is_said_to_be_written() {
                 looks.set(looks.get() + 1);
                 let frames = log.read(0, usize::MAX).unwrap();
                 assert_eq!(frames.last().unwrap().end_offset(), log.next_offset());
+                let mut tables = Vec::new();
+                let read = log.tables(0, |table| {
+                    tables.push(table.base_offset());
+                    true
+                });
+                assert!(read.is_ok() && tables == [0], "{tables:?}");
             })
         };
         SCRIPT.set(Some(Script { skip: 0, act }));
