@@ -322,6 +322,12 @@ mod tests {
         let mut dst = vec![0xee; src.len() + SLACK];
         assert_eq!(copy_plain(&mut dst, src), want, "{src:?}");
         assert_eq!(dst[..want], src[..want], "{src:?}");
+        dst.fill(0xee);
+        // SAFETY: `dst` is longer than `src`, and another.
+        let all = unsafe { copy_if_plain(dst.as_mut_ptr(), src.as_ptr(), src.len()) };
+        assert_eq!(all, want == src.len(), "{src:?}");
+        assert!(!all || dst[..want] == *src, "{src:?}");
+        assert_eq!(dst[src.len()..], [0xee; SLACK], "{src:?}");
         copy(&mut dst, src);
         assert_eq!(dst[..src.len()], *src);
         if let Some(block) = src.first_chunk::<BLOCK>() {

@@ -74,17 +74,15 @@ impl Text {
     /// Writes a key, and text in quotes, escaped.
     #[inline]
     pub(super) fn member_text(&mut self, key: &Key, text: &[u8]) -> Result<(), Full> {
-        let end = self.room_for(key.len + text.len() + 2)?;
-        let at = self.put_key(key);
-        self.bytes[at] = b'"';
-        let plain = plain::copy_plain(&mut self.bytes[at + 1..], text);
-        if plain == text.len() {
-            self.bytes[at + 1 + plain] = b'"';
-            self.len = end;
+        let mut pen = self.pen();
+        if pen.member_text(key, text) {
+            pen.lay_down();
             return Ok(());
         }
-        self.len = at + 1 + plain;
-        self.escaped_rest(&text[plain..])?;
+        self.room_for(key.len + text.len() + 2)?;
+        self.len = self.put_key(key);
+        self.byte(b'"')?;
+        self.escaped(text)?;
         self.byte(b'"')
     }
 
