@@ -68,9 +68,7 @@ impl Frame {
 
     /// Whether text and separator of event `i` are what was written.
     fn is_intact(&self, i: u32) -> bool {
-        let text = &self.bytes()[self.range(i..i + 1)];
-        text.ends_with(SEPARATOR)
-            && crc::of(&text[..text.len() - SEPARATOR.len()]) == self.entry(i).crc
+        is_intact(&self.bytes()[self.range(i..i + 1)], self.entry(i).crc)
     }
 
     /// Whether the frame's write stopped inside of its text: from some event on none is good, and
@@ -198,6 +196,13 @@ impl Frame {
     pub fn bytes(&self) -> &[u8] {
         &self.piece[self.text_at..][..self.header.payload_len as usize]
     }
+}
+
+/// Whether a text with its separator is what was written.
+pub(super) fn is_intact(text_and_separator: &[u8], crc: u32) -> bool {
+    text_and_separator
+        .strip_suffix(SEPARATOR)
+        .is_some_and(|text| crc::of(text) == crc)
 }
 
 impl AsRef<[u8]> for Frame {

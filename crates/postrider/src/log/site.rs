@@ -4,9 +4,9 @@
 //! anew meanwhile, the text is not there any more, and is found by its offset again.
 
 use super::error::LogError;
+use super::frame::is_intact;
 use super::handle::Log;
 use super::segment::Segment;
-use crate::crc;
 use crate::event::SEPARATOR;
 use crate::fs::File;
 use std::sync::Arc;
@@ -76,13 +76,11 @@ impl Texts<'_> {
         let Some((segment, file)) = &self.last else {
             return Ok(false);
         };
-        let (before, len) = (out.len(), site.len as usize);
+        let before = out.len();
         out.resize(before + site.text_len(), 0);
         let text = &mut out[before..];
         let read = file.read_at(text, site.position.into());
-        let good = read.map(|got| {
-            got == text.len() && text.ends_with(SEPARATOR) && crc::of(&text[..len]) == site.crc
-        });
+        let good = read.map(|got| got == text.len() && is_intact(text, site.crc));
         if !matches!(good, Ok(true)) {
             out.truncate(before);
         }

@@ -3,7 +3,7 @@
 
 use super::error::LogError;
 use super::format::FrameHeader;
-use super::frame::{Frame, FrameTable};
+use super::frame::{Frame, FrameTable, is_intact};
 use super::handle::Log;
 use super::index::postings::{self, Posting};
 use super::index::{self, OTHER_SUBACCOUNTS};
@@ -11,7 +11,6 @@ use super::read::Place;
 use super::segment::Segment;
 use super::site::Site;
 use super::walk::Walk;
-use crate::crc;
 use crate::event::{Entry, SEPARATOR};
 use crate::time::UnixMillis;
 use std::ops::Range;
@@ -347,10 +346,7 @@ impl Few {
         for i in events {
             let entry = table.entry(i);
             let end = from + entry.len as usize + SEPARATOR.len();
-            let text = &out[from..end];
-            let good =
-                text.ends_with(SEPARATOR) && crc::of(&text[..entry.len as usize]) == entry.crc;
-            if good {
+            if is_intact(&out[from..end], entry.crc) {
                 out.copy_within(from..end, to);
                 to += end - from;
             } else {
