@@ -108,8 +108,8 @@ impl Log {
             let mut found = Vec::new();
             for frame in state.tail.range(first..) {
                 let len = frame.bytes().len() as u64;
-                let shown = frame.base_offset() >= written;
-                if shown || len > left && !(found.is_empty() && at_least_one) {
+                let too_early = frame.base_offset() >= written;
+                if too_early || len > left && !(found.is_empty() && at_least_one) {
                     break;
                 }
                 left = left.saturating_sub(len);
@@ -312,8 +312,6 @@ impl Log {
         mut f: impl FnMut(&FrameTable<'_>) -> bool,
     ) -> Result<(), LogError> {
         let mut next = from;
-        let mut written =
-            |table: &FrameTable<'_>| table.base_offset() < self.written.load() && f(table);
         loop {
             match self.place(next, u64::MAX, true) {
                 Place::End => return Ok(()),
@@ -321,7 +319,7 @@ impl Log {
                     frames.iter().all(|frame| f(&FrameTable::of(frame)));
                     return Ok(());
                 }
-                Place::Disk(segment) => match self.segment_tables(&segment, next, &mut written)? {
+                Place::Disk(segment) => match self.segment_tables(&segment, next, &mut f)? {
                     Some(end_offset) => next = end_offset,
                     None => return Ok(()),
                 },
@@ -352,6 +350,10 @@ impl Log {
         while let Some((at, header)) = walk.next()? {
             if header.count == 0 || header.end_offset() <= from {
                 continue;
+            }
+            // As in `place`.
+            if header.base_offset >= self.written.load() {
+                return Ok(Some(header.base_offset));
             }
             let head = walk.bytes(at, header.head_len())?;
             match head.and_then(|head| FrameTable::check(header, head)) {
