@@ -197,8 +197,24 @@ impl Filters {
 
 #[cfg(test)]
 impl Filters {
+    /// Without any, and without a directory to copy shared objects to.
+    pub(super) fn for_linked() -> Filters {
+        Filters::new(Parts {
+            schema: Arc::new(Schema::new(false)),
+            clock: Arc::new(crate::time::SystemClock),
+            say: Arc::new(|_, _| {}),
+            dir: PathBuf::new(),
+        })
+    }
+
     /// Puts a filter in force, alone, that is linked in.
-    pub(super) fn put_linked(&self, spec: FilterSpec, module: super::load::Module) {
+    pub(super) fn put_linked(
+        &self,
+        spec: FilterSpec,
+        entry: extern "C" fn() -> *const postrider_filter::abi::Entry,
+    ) {
+        // SAFETY: the entry function of a filter that is linked in.
+        let module = unsafe { super::load::check_entry(entry) }.expect("an entry without fault");
         let parts = &self.parts;
         let stage = Stage::make(spec.clone(), module, &parts.schema, &parts.say);
         let stage = stage.expect("a filter without fault");
@@ -247,7 +263,7 @@ fn wait(deadline: Instant, done: impl Fn() -> bool) -> bool {
     true
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -255,8 +271,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::event::types;
-    use crate::filter::load;
-    use crate::time::SystemClock;
     use postrider_filter::{Error, Event, Filter, Host, NoConfig, abi};
     use std::ffi::CStr;
 
@@ -294,15 +308,8 @@ mod tests {
 
     #[test]
     fn whoever_lets_go_of_a_filter_last_does_not_wait_for_its_end() {
-        let filters = Filters::new(Parts {
-            schema: Arc::new(Schema::new(false)),
-            clock: Arc::new(SystemClock),
-            say: Arc::new(|_, _| {}),
-            dir: PathBuf::new(),
-        });
-        // SAFETY: the entry function of a filter that is linked in.
-        let module = unsafe { load::check_entry(slow) }.unwrap();
-        filters.put_linked(FilterSpec::new("slow", "/slow.so"), module);
+        let filters = Filters::for_linked();
+        filters.put_linked(FilterSpec::new("slow", "/slow.so"), slow);
         // As the writer has it, while an operator takes the filter out.
         let in_force = filters.now();
         assert!(in_force.selects(&Entry {

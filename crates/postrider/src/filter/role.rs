@@ -18,10 +18,10 @@
 
 use super::batch::Batch;
 use super::chain::Chain;
-use super::filters::Filters;
+use super::filters::{Filters, lock};
 use crate::thread;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -286,10 +286,6 @@ fn take_over<R: Role>(call: Call<R>) {
     if let Some((role, batch)) = chain.run(role, left, at + 1) {
         role.go_on(batch);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 use super::*;
-use crate::event::{Entry, Schema, types};
-use crate::filter::{FilterSpec, Parts, load};
-use crate::time::SystemClock;
+use crate::event::{Entry, types};
+use crate::filter::FilterSpec;
 use postrider_filter::{Error, Event, Filter, Host, NoConfig, abi};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,23 +77,12 @@ extern "C" fn nothing() -> *const abi::Entry {
     postrider_filter::entry::<Nothing>()
 }
 
-fn filters() -> Arc<Filters> {
-    Arc::new(Filters::new(Parts {
-        schema: Arc::new(Schema::new(false)),
-        clock: Arc::new(SystemClock),
-        say: Arc::new(|_, _| {}),
-        dir: std::path::PathBuf::new(),
-    }))
-}
-
 /// Puts a filter in force that is linked in.
 fn put(filters: &Filters, timeout_ms: u64, entry: extern "C" fn() -> *const abi::Entry) {
-    // SAFETY: the entry function of a filter that is linked in.
-    let module = unsafe { load::check_entry(entry) }.unwrap();
     let mut spec = FilterSpec::new("linked", "/linked.so");
     spec.timeout_ms = timeout_ms;
     spec.budget_us = 1_000_000;
-    filters.put_linked(spec, module);
+    filters.put_linked(spec, entry);
 }
 
 fn one_event() -> Batch {
@@ -149,7 +137,7 @@ impl Role for Counts {
 #[test]
 fn a_role_has_one_thread_whenever_its_calls_come_back() {
     const ROUNDS: u64 = 60;
-    let filters = filters();
+    let filters = Arc::new(Filters::for_linked());
     let wait = |count: &AtomicU64, to: u64| {
         while count.load(Ordering::SeqCst) < to {
             std::thread::yield_now();
@@ -185,7 +173,7 @@ fn a_role_has_one_thread_whenever_its_calls_come_back() {
 
 #[test]
 fn a_watcher_rests_while_no_call_is_made() {
-    let filters = filters();
+    let filters = Arc::new(Filters::for_linked());
     put(&filters, 80, nothing);
     let seat = filters.seat("counts").unwrap();
     let (told, _) = std::sync::mpsc::channel();
