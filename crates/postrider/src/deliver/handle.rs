@@ -608,7 +608,8 @@ impl Deliverer {
             _ => no_answer("ERR_INVALID_URL", error.to_string()),
         })?;
         let (reply, answer) = crossbeam_channel::bounded(1);
-        let sent = self.commands.send(Command::Test {
+        // Where that fails, `answer` says it.
+        let _ = self.commands.send(Command::Test {
             endpoint: Box::new(endpoint),
             body,
             reply,
@@ -616,7 +617,6 @@ impl Deliverer {
         self.wake();
         // A token, then the POST.
         let patience = 2 * rules.attempt_timeout + GRACE;
-        drop(sent);
         outcome_of_test(&answer, patience)
     }
 
@@ -710,7 +710,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A test POST that brought no answer.
 /// Waits for a test's outcome. Where there is none, that says nothing of the target: its own deadlines are within
 /// `patience`.
 pub(super) fn outcome_of_test(
@@ -730,6 +729,7 @@ pub(super) fn outcome_of_test(
     })
 }
 
+/// A test POST that brought no answer.
 pub(super) fn no_answer(code: &str, detail: String) -> TestFailure {
     TestFailure::NoAnswer {
         code: code.to_owned(),
