@@ -28,6 +28,9 @@ pub struct AllowTarget {
 )]
 pub struct NotAllowTarget(pub String);
 
+/// Bits of an IPv6 address before the IPv4 address that is mapped into it (RFC 4291, section 2.5.5.2).
+const MAPPED: u8 = 96;
+
 impl AllowTarget {
     /// Whether this exception covers an address and port. IPv4 mapped into IPv6 is judged as IPv4.
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
@@ -57,7 +60,8 @@ fn mask(address: IpAddr, prefix: u8) -> Option<IpAddr> {
     }
 }
 
-/// `ADDRESS[/PREFIX]`; bits behind the prefix are ignored.
+/// `ADDRESS[/PREFIX]`; bits behind the prefix are ignored. IPv4 mapped into IPv6 is read as IPv4, as
+/// addresses are judged.
 pub(crate) fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(number(prefix)?)),
@@ -69,7 +73,11 @@ pub(crate) fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
         None if address.is_ipv4() => 32,
         None => 128,
     };
-    Some((mask(address, prefix)?, prefix))
+    let network = mask(address, prefix)?;
+    Some(match (network.to_canonical(), prefix.checked_sub(MAPPED)) {
+        (v4 @ IpAddr::V4(_), Some(behind)) if network.is_ipv6() => (v4, behind),
+        _ => (network, prefix),
+    })
 }
 
 impl FromStr for AllowTarget {
@@ -142,6 +150,10 @@ mod tests {
             ("[fd00::/8]:8443", "[fd00::/8]:8443"),
             ("[fd00::]/8:8443", "[fd00::/8]:8443"),
             ("[::1]:80", "[::1/128]:80"),
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+            ("[::ffff:10.1.2.3]/104:8080", "10.0.0.0/8:8080"),
+            ("::ffff:10.1.2.3/96", "0.0.0.0/0"),
+            ("::ffff:10.1.2.3/95", "::fffe:0:0/95"),
         ] {
             assert_eq!(text.parse::<AllowTarget>().unwrap().to_string(), same);
         }
@@ -188,5 +200,8 @@ mod tests {
         assert!(allow("0.0.0.0/0").contains(ip("255.1.2.3"), 1));
         assert!(allow("fd00::/8").contains(ip("fd12::1"), 443));
         assert!(!allow("fd00::/8").contains(ip("fe80::1"), 443));
+        let mapped = allow("::ffff:127.0.0.0/104");
+        assert!(mapped.contains(ip("127.1.2.3"), 1) && mapped.contains(ip("::ffff:127.0.0.1"), 1));
+        assert!(!mapped.contains(ip("128.0.0.1"), 1) && !mapped.contains(ip("::1"), 1));
     }
 }
