@@ -8,19 +8,14 @@ use uuid::Uuid;
 
 use super::backlog::Backlog;
 use super::bucket::Bucket;
+use super::health::Health;
 use super::settings::Pace;
 use super::token::Token;
-use super::window::Window;
 use crate::http::NoReuse;
 use crate::journal::{Accounts, Asked};
 use crate::route::{Scope, Selection};
 use crate::time::{Instant, UnixMillis};
 use crate::webhook::{Condition, Outcomes};
-
-/// Batches of one webhook that must fail, with no success between, for its target to be down; more
-/// where more are in flight at once. A batch that fails again and again counts once, as it may be the
-/// batch, unless it never reached the target.
-const DOWN_AFTER: u32 = 4;
 
 /// A batch's place in the order of its webhook: the offset of its first event, and, for a part of a rendered
 /// batch, which of that one's events it begins with.
@@ -55,17 +50,12 @@ pub(super) struct Hook {
     pub(super) rendered: BTreeSet<(Place, Uuid)>,
     /// Attempts under way, with batches that are being rendered; and how many of them are not the batch's first.
     pub(super) in_flight: u32,
-    /// How many it may be.
-    pub(super) window: Window,
+    pub(super) health: Health,
     /// Connections that could not be kept behind an answer, by [`NoReuse::index`].
     pub(super) not_kept: [u64; NoReuse::ALL.len()],
     pub(super) retries: u32,
     /// Whether a retry goes before a first attempt next time that both could.
     retry_turn: bool,
-    /// Different batches that failed in a row, and the last of them.
-    streak: u32,
-    last_failed: Option<Uuid>,
-    pub(super) down: Option<Down>,
     /// How its rate limits stand: POSTs, events.
     rates: [Bucket; 2],
     /// Where it authenticates by OAuth 2.
@@ -94,17 +84,6 @@ pub(super) enum Mode {
     Disabled,
     /// No new batches; those that are open go out.
     Deleted,
-}
-
-/// A target that takes nothing.
-pub(super) struct Down {
-    /// The last failure before it was down: a status, or an error's name and what it means.
-    pub(super) why: String,
-    /// Probes that failed, the attempts before it was down included.
-    pub(super) tries: u32,
-    pub(super) next_probe: Instant,
-    /// When to look for waiting events that are too old.
-    pub(super) next_sweep: Instant,
 }
 
 /// Where an open batch is.
@@ -177,13 +156,10 @@ impl Hook {
             waiting: BTreeSet::new(),
             rendered: BTreeSet::new(),
             in_flight: 0,
-            window: Window::default(),
+            health: Health::default(),
             not_kept: [0; NoReuse::ALL.len()],
             retries: 0,
             retry_turn: false,
-            streak: 0,
-            last_failed: None,
-            down: None,
             rates: [Bucket::default(); 2],
             token: None,
             successes: 0,
@@ -254,7 +230,7 @@ impl Hook {
         if !self.is_sending() || now < self.rate_opens() {
             return Next::Nothing;
         }
-        if let Some(down) = &self.down {
+        if let Some(down) = &self.health.down {
             let due = self.in_flight == 0 && now >= down.next_probe;
             return if due { Next::Probe } else { Next::Nothing };
         }
@@ -262,7 +238,7 @@ impl Hook {
         if self.pace.ordered {
             return self.choose_in_order(now, fresh);
         }
-        let places = self.window.places(self.pace.in_flight);
+        let places = self.health.window.places(self.pace.in_flight);
         if self.in_flight >= places {
             return Next::Nothing;
         }
@@ -330,33 +306,9 @@ impl Hook {
         }
     }
 
-    /// Notes a success; says whether the target was down.
-    pub(super) fn succeeded(&mut self) -> bool {
-        self.successes += 1;
-        self.streak = 0;
-        self.last_failed = None;
-        self.down.take().is_some()
-    }
-
-    /// Notes an answer that ends a batch without taking it: the target is there.
-    pub(super) fn answered(&mut self) {
-        self.streak = 0;
-        self.last_failed = None;
-        self.down = None;
-    }
-
-    /// Notes a failed attempt of `batch`; says whether the target counts as down by now.
-    pub(super) fn failed(&mut self, batch: Uuid, unreached: bool) -> bool {
-        if unreached || self.last_failed != Some(batch) {
-            self.streak += 1;
-            self.last_failed = Some(batch);
-        }
-        self.streak >= self.pace.in_flight.max(DOWN_AFTER)
-    }
-
     /// How it fares, and what more there is to say of it.
     pub(super) fn condition(&self) -> (Condition, Option<&str>) {
-        match (self.mode, &self.unfit, &self.down) {
+        match (self.mode, &self.unfit, &self.health.down) {
             (Mode::Deleted, ..) => (Condition::Deleted, None),
             (Mode::Paused, ..) => (Condition::Paused, None),
             (Mode::Disabled, ..) => (Condition::Disabled, self.why.as_deref()),
@@ -375,24 +327,14 @@ impl Hook {
         }
     }
 
-    /// Whether its last attempt was a success.
-    pub(super) fn is_proven(&self) -> bool {
-        self.successes > 0 && self.streak == 0
-    }
-
     /// Its place among those that want something done.
     pub(super) fn rank(&self) -> Rank {
-        match self.is_proven() {
+        match self.health.is_proven() {
             false => Rank::Unproven,
             true if self.backlog.is_behind() => Rank::Behind,
             true if self.backlog.bytes() > LITTLE => Rank::Large,
             true => Rank::Prompt,
         }
-    }
-
-    /// Whether its last attempts failed.
-    pub(super) fn is_failing(&self) -> bool {
-        self.streak > 0
     }
 
     /// Takes a batch out of the list that it is in by its stage.
@@ -438,7 +380,7 @@ impl Hook {
         if !self.is_sending() {
             return None;
         }
-        match (&mut self.down, &mut self.token) {
+        match (&mut self.health.down, &mut self.token) {
             (Some(down), _) => Some(&mut down.next_sweep),
             (None, Some(token)) if token.is_failing(now) => Some(&mut token.next_sweep),
             _ => None,
@@ -464,7 +406,7 @@ impl Hook {
             token.next_look().into_iter().for_each(&mut at);
             at(token.next_sweep);
         }
-        if let Some(down) = &self.down {
+        if let Some(down) = &self.health.down {
             at(down.next_probe);
             at(down.next_sweep);
             return next;

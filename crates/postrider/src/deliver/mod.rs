@@ -19,6 +19,7 @@ mod bucket;
 mod endpoint;
 mod errand;
 mod handle;
+mod health;
 mod hook;
 mod render;
 mod replay;

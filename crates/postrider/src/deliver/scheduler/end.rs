@@ -36,7 +36,7 @@ impl Scheduler {
         let hook = self.hooks[live.slot as usize].as_mut();
         if let (true, Some(sign), Some(hook)) = (first, ended.sign(), hook) {
             let (under_way, max) = (hook.in_flight, hook.pace.in_flight);
-            hook.window.ended(sign, under_way, max, now.mono);
+            hook.health.window.ended(sign, under_way, max, now.mono);
         }
     }
 
@@ -68,7 +68,8 @@ impl Scheduler {
         if let Some(token) = &mut hook.token {
             token.accepted(serial);
         }
-        if !hook.succeeded() {
+        hook.successes += 1;
+        if !hook.health.succeeded() {
             return;
         }
         let webhook = hook.id;
@@ -100,7 +101,11 @@ impl Scheduler {
         };
         let attempts = self.state.batch(batch).map_or(1, |open| open.attempts);
         let attempts = attempts - live.blame.excused.min(attempts);
-        let tries = hook.down.as_ref().map_or(attempts, |down| down.tries + 1);
+        let tries = hook
+            .health
+            .down
+            .as_ref()
+            .map_or(attempts, |down| down.tries + 1);
         let pause = self
             .settings
             .retry
@@ -173,16 +178,19 @@ impl Scheduler {
             return self.disable(slot, ended.label(), now);
         }
         if verdict == Verdict::Dead {
-            return hook.answered();
+            hook.health.answered();
+            return;
         }
-        let is_down = hook.failed(batch, ended.unreached());
-        match &mut hook.down {
+        let is_down = hook
+            .health
+            .failed(batch, ended.unreached(), hook.pace.in_flight);
+        match &mut hook.health.down {
             Some(down) => {
                 down.tries += 1;
                 down.next_probe = next_probe;
             }
             None if is_down => {
-                hook.down = Some(Down {
+                hook.health.down = Some(Down {
                     why: ended.label(),
                     tries: 1,
                     next_probe,

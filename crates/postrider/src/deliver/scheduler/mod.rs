@@ -38,7 +38,8 @@ use uuid::Uuid;
 
 use super::backlog::{Backlog, Budget};
 use super::handle::{Notice, Snapshot, WebhookBooks};
-use super::hook::{Down, Hook, Mode, Next, Place, Rank, Stage, asked_of, selection_of};
+use super::health::Down;
+use super::hook::{Hook, Mode, Next, Place, Rank, Stage, asked_of, selection_of};
 use super::retry::Rng;
 use super::settings::Settings;
 use super::token::{Blame, Token};
@@ -461,7 +462,7 @@ impl Scheduler {
                 pending: known.books.open + waiting,
                 open_batches: hook.map_or(0, |hook| hook.open.len() as u64),
                 in_flight: hook.map_or(0, |hook| hook.in_flight),
-                window: hook.map_or(0, |hook| hook.window.places(hook.pace.in_flight)),
+                window: hook.map_or(0, |hook| hook.health.window.places(hook.pace.in_flight)),
                 not_kept: hook.map(|hook| hook.not_kept).unwrap_or_default(),
                 activity: Activity {
                     last_successful_ms: known.last_success_ms,
@@ -597,7 +598,7 @@ impl Scheduler {
         };
         hook.unlist(live.stage, live.place, batch);
         let (exchange, retry) = (self.next_exchange, number > 1);
-        let unproven = !hook.is_proven();
+        let unproven = !hook.health.is_proven();
         self.next_exchange += 1;
         live.stage = Stage::Flying { exchange, retry };
         hook.take_rates(events, now.mono);

@@ -338,7 +338,7 @@ impl Scheduler {
             if first >= wanted {
                 continue;
             }
-            let idle = hook.is_failing() || !hook.is_sending();
+            let idle = hook.health.is_failing() || !hook.is_sending();
             if idle || hook.is_in_way(first, wanted, now.mono, PATIENCE) {
                 slow.push(slot);
             } else if let Some(look) = hook.patience_ends(PATIENCE) {
