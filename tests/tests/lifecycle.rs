@@ -1,5 +1,6 @@
 //! Engines that end and begin again, and webhooks that change, are held or go meanwhile.
 
+use postrider::deliver::WebhookBooks;
 use postrider::engine::{Engine, Level, OpenError, PushError};
 use postrider::event::{Event, fields, types};
 use postrider::webhook::{Condition, Replay, WebhookPatch, WebhookSpec};
@@ -97,6 +98,34 @@ fn a_batch_goes_where_it_was_formed_for_also_after_a_restart() {
             .iter()
             .any(|post| post.batch_id() == formed[0].batch_id())
     );
+    books::close(&second);
+}
+
+#[test]
+fn a_target_that_is_down_holds_nothing_that_goes_to_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (failing(), Receiver::ok());
+    let first = engine(Some(dir.path()), &SETTINGS);
+    let id = webhook(&first, &old.url("/"), &["delivery"]);
+    let is_down = |books: &WebhookBooks| books.activity.condition == Condition::Down;
+    for n in 0..10 {
+        push(&first, n..n + 1);
+        books::wait(&first, id, "in a batch, or held", |b| {
+            b.open_batches > u64::from(n) || is_down(b)
+        });
+    }
+    books::wait(&first, id, "down", is_down);
+    first.update_webhook(id, sent_to(new.url("/"))).unwrap();
+    push(&first, 10..20);
+    books::wait(&first, id, "delivered", |b| b.delivered >= 10);
+    let books = books::of(&first, id);
+    assert_eq!(books.activity.condition, Condition::Up);
+    books::close(&first);
+
+    let second = engine(Some(dir.path()), &SETTINGS);
+    push(&second, 20..30);
+    books::wait(&second, id, "delivered, too", |b| b.delivered >= 20);
+    assert!(numbers(&new.posts()).ends_with(&(10..30).collect::<Vec<_>>()));
     books::close(&second);
 }
 

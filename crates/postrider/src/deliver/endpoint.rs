@@ -122,6 +122,15 @@ impl Endpoint {
         self.url == other.url
     }
 
+    /// Which of a webhook's revisions, the last of them the one in force, send to another place than it.
+    pub(crate) fn elsewhere(revisions: &[(u32, Arc<Endpoint>)]) -> Vec<u32> {
+        let Some((_, newest)) = revisions.last() else {
+            return Vec::new();
+        };
+        let other = revisions.iter().filter(|(_, own)| !own.same_target(newest));
+        other.map(|(revision, _)| *revision).collect()
+    }
+
     /// One attempt's POST of a batch, to be over within `timeout`. Signed as of `now`. Of the answer
     /// only the head is wanted.
     pub(crate) fn request(

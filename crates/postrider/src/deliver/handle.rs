@@ -343,15 +343,16 @@ impl Deliverer {
         for former in &parts.former {
             // One that can't be sent to any more leaves its batches to the webhook's present target.
             let mut source = None;
+            let revisions = endpoints.entry(former.id).or_default();
             if let Ok(endpoint) = Endpoint::of(former, &rules.policy) {
                 source = endpoint.token_source();
-                let revisions = endpoints.entry(former.id).or_default();
                 revisions.push((former.revision, Arc::new(endpoint)));
             }
             if parts.webhooks.iter().all(|webhook| webhook.id != former.id) {
                 // Without its filters nothing goes out that they have not seen.
                 renderers.put(former.id, deliverer.filters(former).unwrap_or_default());
                 scheduler.put_deleted(former.id, rules.terms(former), now);
+                scheduler.retarget(former.id, Endpoint::elsewhere(revisions));
                 scheduler.authenticate(former.id, source);
             }
         }

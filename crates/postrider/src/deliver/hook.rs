@@ -51,6 +51,10 @@ pub(super) struct Hook {
     /// Attempts under way, with batches that are being rendered; and how many of them are not the batch's first.
     pub(super) in_flight: u32,
     pub(super) health: Health,
+    /// Former revisions that send to another target than the present one, and open batches that were
+    /// formed for them: what becomes of those says nothing of the present target.
+    pub(super) former: Vec<u32>,
+    pub(super) elsewhere: BTreeSet<Uuid>,
     /// Connections that could not be kept behind an answer, by [`NoReuse::index`].
     pub(super) not_kept: [u64; NoReuse::ALL.len()],
     pub(super) retries: u32,
@@ -157,6 +161,8 @@ impl Hook {
             rendered: BTreeSet::new(),
             in_flight: 0,
             health: Health::default(),
+            former: Vec::new(),
+            elsewhere: BTreeSet::new(),
             not_kept: [0; NoReuse::ALL.len()],
             retries: 0,
             retry_turn: false,
@@ -231,8 +237,11 @@ impl Hook {
             return Next::Nothing;
         }
         if let Some(down) = &self.health.down {
-            let due = self.in_flight == 0 && now >= down.next_probe;
-            return if due { Next::Probe } else { Next::Nothing };
+            return match self.in_flight {
+                0 if now >= down.next_probe => Next::Probe,
+                0 => self.due_elsewhere(now).map_or(Next::Nothing, Next::Again),
+                _ => Next::Nothing,
+            };
         }
         let fresh = now >= self.held_until && self.ready(now);
         if self.pace.ordered {
@@ -264,6 +273,17 @@ impl Hook {
             (None, Some(fresh)) => fresh,
             (None, None) => Next::Nothing,
         }
+    }
+
+    /// A batch that goes to a former target and is due: the present one's failures don't hold it.
+    fn due_elsewhere(&self, now: Instant) -> Option<Uuid> {
+        let due = self.waiting.iter().take_while(|(at, ..)| *at <= now);
+        let waiting = due.map(|(.., batch)| batch);
+        let rendered = self.rendered.iter().map(|(_, batch)| batch);
+        // Most webhooks have none.
+        let there = !self.elsewhere.is_empty();
+        let mut all = there.then(|| rendered.chain(waiting))?;
+        all.find(|batch| self.elsewhere.contains(batch)).copied()
     }
 
     /// When its rate limits allow another POST.
@@ -406,14 +426,20 @@ impl Hook {
             token.next_look().into_iter().for_each(&mut at);
             at(token.next_sweep);
         }
+        // What is due and not gone waits for a slot, not for a time.
+        let later = (now.after(Duration::from_nanos(1)), (0, 0), Uuid::nil());
+        let mut waiting = self.waiting.range(later..);
         if let Some(down) = &self.health.down {
             at(down.next_probe);
             at(down.next_sweep);
+            if !self.elsewhere.is_empty()
+                && let Some((due, ..)) = waiting.find(|(.., b)| self.elsewhere.contains(b))
+            {
+                at(*due);
+            }
             return next;
         }
-        // What is due and not gone waits for a slot, not for a time.
-        let later = (now.after(Duration::from_nanos(1)), (0, 0), Uuid::nil());
-        if let Some((due, ..)) = self.waiting.range(later..).next() {
+        if let Some((due, ..)) = waiting.next() {
             at(*due);
         }
         if let Some(front) = self.backlog.runs().front() {

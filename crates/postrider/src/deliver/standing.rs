@@ -45,6 +45,7 @@ impl Standing {
         if let Some(endpoint) = self.endpoint {
             scheduler.authenticate(id, endpoint.token_source());
             revisions.push((revision, Arc::new(endpoint)));
+            scheduler.retarget(id, Endpoint::elsewhere(revisions));
         }
         match self.unfit {
             None => scheduler.set_fit(id, now),

@@ -34,6 +34,7 @@ impl Scheduler {
         };
         let first = matches!(live.stage, Stage::Flying { retry: false, .. });
         let hook = self.hooks[live.slot as usize].as_mut();
+        let hook = hook.filter(|hook| !hook.elsewhere.contains(&batch));
         if let (true, Some(sign), Some(hook)) = (first, ended.sign(), hook) {
             let (under_way, max) = (hook.in_flight, hook.pace.in_flight);
             hook.health.window.ended(sign, under_way, max, now.mono);
@@ -54,6 +55,7 @@ impl Scheduler {
         };
         let (at_ms, latency_ms) = (now.unix_ms, ended.latency_ms);
         let serial = self.live.get(&batch).map_or(0, |live| live.blame.serial);
+        let elsewhere = self.goes_elsewhere(slot, batch);
         self.forget_live(batch);
         self.record(Record::Outcome {
             batch,
@@ -67,6 +69,9 @@ impl Scheduler {
         };
         if let Some(token) = &mut hook.token {
             token.accepted(serial);
+        }
+        if elsewhere {
+            return;
         }
         hook.successes += 1;
         if !hook.health.succeeded() {
@@ -101,11 +106,9 @@ impl Scheduler {
         };
         let attempts = self.state.batch(batch).map_or(1, |open| open.attempts);
         let attempts = attempts - live.blame.excused.min(attempts);
-        let tries = hook
-            .health
-            .down
-            .as_ref()
-            .map_or(attempts, |down| down.tries + 1);
+        let elsewhere = hook.elsewhere.contains(&batch);
+        let down = hook.health.down.as_ref().filter(|_| !elsewhere);
+        let tries = down.map_or(attempts, |down| down.tries + 1);
         let pause = self
             .settings
             .retry
@@ -116,7 +119,7 @@ impl Scheduler {
         let due = now.mono.after(pause);
         let refused = matches!(verdict, Verdict::TooBig | Verdict::Refused);
         let refused_at = refused.then_some(live.refused_at.unwrap_or(hook.successes));
-        let other_success = refused_at.is_some_and(|then| hook.successes > then);
+        let other_success = !elsewhere && refused_at.is_some_and(|then| hook.successes > then);
         live.refused_at = refused_at;
         live.stage = Stage::Waiting(due);
         hook.waiting.insert((due, live.place, batch));
@@ -135,7 +138,9 @@ impl Scheduler {
             result,
             next_at_ms,
         });
-        self.judge_target(slot, batch, verdict, ended, next_probe, now);
+        if !elsewhere {
+            self.judge_target(slot, batch, verdict, ended, next_probe, now);
+        }
 
         let Some(open) = self.state.batch(batch) else {
             return;
@@ -145,7 +150,7 @@ impl Scheduler {
         match verdict {
             Verdict::TooBig if single && only_refused => self.give_up(batch, Reason::TOO_BIG, now),
             Verdict::TooBig if only_refused => {
-                if let Some(hook) = self.hooks[slot as usize].as_mut() {
+                if let (false, Some(hook)) = (elsewhere, self.hooks[slot as usize].as_mut()) {
                     hook.body_limit = hook.body_limit.min(bytes / 2).max(1);
                 }
                 self.mark_for_split(batch);
@@ -158,6 +163,12 @@ impl Scheduler {
             _ if expired => self.give_up(batch, Reason::EXPIRED, now),
             _ => {}
         }
+    }
+
+    /// Whether a batch goes to another target than its webhook's present one.
+    fn goes_elsewhere(&self, slot: u32, batch: Uuid) -> bool {
+        let hook = self.hooks[slot as usize].as_ref();
+        hook.is_some_and(|hook| hook.elsewhere.contains(&batch))
     }
 
     /// What a failure says of the target: gone for good, down, or nothing yet.
@@ -336,6 +347,7 @@ impl Scheduler {
         let live = self.live.remove(&batch)?;
         let hook = self.hooks[live.slot as usize].as_mut()?;
         hook.open.remove(&(live.place, batch));
+        hook.elsewhere.remove(&batch);
         hook.unlist(live.stage, live.place, batch);
         Some(live.slot)
     }

@@ -578,7 +578,9 @@ impl Scheduler {
     fn probe(&self, slot: u32) -> Option<Uuid> {
         let hook = self.hooks[slot as usize].as_ref()?;
         let tries = |batch: &Uuid| self.state.batch(*batch).map_or(0, |open| open.attempts);
-        hook.open.iter().map(|(_, batch)| *batch).min_by_key(tries)
+        let open = hook.open.iter().map(|(_, batch)| *batch);
+        let own = open.filter(|batch| !hook.elsewhere.contains(batch));
+        own.min_by_key(tries)
     }
 
     pub(super) fn attempt(&mut self, batch: Uuid, now: Now) {
@@ -598,7 +600,7 @@ impl Scheduler {
         };
         hook.unlist(live.stage, live.place, batch);
         let (exchange, retry) = (self.next_exchange, number > 1);
-        let unproven = !hook.health.is_proven();
+        let unproven = !hook.health.is_proven() || hook.elsewhere.contains(&batch);
         self.next_exchange += 1;
         live.stage = Stage::Flying { exchange, retry };
         hook.take_rates(events, now.mono);

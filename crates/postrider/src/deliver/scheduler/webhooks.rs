@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::deliver::health::Health;
 use crate::deliver::replay::Cut;
 use crate::deliver::settings::Terms;
 use crate::journal::{BatchStart, DeadLetter, Hold};
@@ -117,6 +118,31 @@ impl Scheduler {
         slot
     }
 
+    /// Says which former revisions of a webhook send to another target than its present one. A target
+    /// that was not the present one before is judged anew.
+    pub(crate) fn retarget(&mut self, id: Uuid, former: Vec<u32>) {
+        let Some(&slot) = self.slots.get(&id) else {
+            return;
+        };
+        let Some(hook) = self.hooks[slot as usize].as_mut() else {
+            return;
+        };
+        if former
+            .iter()
+            .any(|revision| !hook.former.contains(revision))
+        {
+            hook.health = Health::default();
+        }
+        let open = hook.open.iter().map(|(_, batch)| *batch);
+        let sent_elsewhere = |batch: &Uuid| {
+            let open = self.state.batch(*batch);
+            open.is_some_and(|open| former.contains(&open.start.revision))
+        };
+        hook.elsewhere = open.filter(sent_elsewhere).collect();
+        hook.former = former;
+        self.touch(slot);
+    }
+
     /// Brings back a webhook that was deleted in a former life: its batches finish. What it had
     /// waiting without a batch is counted as dropped, if that had not come to pass.
     pub(crate) fn put_deleted(&mut self, id: Uuid, terms: impl Into<Terms>, now: Now) {
@@ -220,6 +246,9 @@ impl Scheduler {
         if let Some(hook) = self.hooks[slot as usize].as_mut() {
             hook.open.insert((live.place, id));
             hook.waiting.insert((due, live.place, id));
+            if hook.former.contains(&batch.start.revision) {
+                hook.elsewhere.insert(id);
+            }
         }
         self.live.insert(id, live);
         self.touch(slot);

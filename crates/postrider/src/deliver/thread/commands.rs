@@ -105,8 +105,10 @@ impl Courier {
                     revisions.retain(|(known, _)| *known != revision);
                     let source = endpoint.token_source();
                     revisions.push((revision, Arc::from(endpoint)));
+                    let former = Endpoint::elsewhere(revisions);
                     self.renderers.put(id, filters);
                     self.scheduler.put(id, revision, *terms, selection, now);
+                    self.scheduler.retarget(id, former);
                     self.scheduler.authenticate(id, source);
                     self.changed(reply);
                 }

@@ -79,6 +79,115 @@ fn a_formed_batch_keeps_its_revision_and_the_rest_has_the_new_one() {
     );
 }
 
+/// A world whose webhook left a target that is down, with four batches for it.
+fn moved() -> World {
+    let mut world = World::one(pace());
+    world.push(&[1; 40]);
+    world.answer_all(503);
+    assert_eq!(world.books(1).activity.condition, Condition::Down);
+    world.move_away(1, 2, &[1]);
+    world
+}
+
+/// The attempts in the air that go to the target of this revision.
+fn to(world: &World, revision: u32) -> Vec<Attempt> {
+    let own = |attempt: &&Attempt| attempt.revision == revision;
+    world.flying.iter().filter(own).cloned().collect()
+}
+
+#[test]
+fn a_new_target_gets_its_batches_whatever_the_former_one_answers() {
+    for status in [503, 410, 400] {
+        let mut world = moved();
+        assert_eq!(world.books(1).activity.condition, Condition::Up);
+        for n in 1..=20 {
+            world.push(&[1; 10]);
+            for attempt in to(&world, 2) {
+                world.answer(&attempt, 200);
+            }
+            assert_eq!(world.books(1).delivered, n * 10, "{status}");
+            for attempt in to(&world, 1) {
+                assert!(attempt.unproven);
+                world.answer(&attempt, status);
+            }
+            let books = world.books(1);
+            assert_eq!(books.activity.condition, Condition::Up, "{status}");
+            assert_eq!((books.open_batches, books.window), (4, 4), "{status}");
+            world.pass(S(900));
+        }
+        world.pass(S(9 * HOUR));
+        world.answer_all(status);
+        let reasons: BTreeSet<_> = world.dead().into_iter().map(|dead| dead.reason).collect();
+        assert_eq!(reasons, BTreeSet::from([Reason::EXPIRED]), "{status}");
+    }
+}
+
+#[test]
+fn batches_for_a_former_target_go_there_while_the_new_one_is_down() {
+    let mut world = moved();
+    world.push(&[1; 40]);
+    for attempt in to(&world, 2) {
+        world.answer(&attempt, 503);
+    }
+    assert_eq!(world.books(1).activity.condition, Condition::Down);
+    let mut former = 0;
+    let mut probes = 0;
+    while former < 4 || probes < 2 {
+        world.pass(S(10));
+        let old = to(&world, 1);
+        former += old.len();
+        for attempt in old {
+            world.answer(&attempt, 200);
+        }
+        let new = to(&world, 2);
+        probes += new.len();
+        assert!(new.len() <= 1);
+        for attempt in new {
+            world.answer(&attempt, 503);
+        }
+        let condition = world.books(1).activity.condition;
+        assert_eq!(condition, Condition::Down, "what they say is not of it");
+    }
+    assert_eq!(world.books(1).delivered, 40);
+}
+
+#[test]
+fn halves_of_a_batch_go_where_the_batch_went() {
+    let mut world = World::one(pace());
+    world.push(&[1; 10]);
+    world.move_away(1, 2, &[1]);
+    world.answer_all(413);
+    for _ in 0..20 {
+        world.answer_all(503);
+        world.pass(S(60));
+    }
+    let books = world.books(1);
+    assert_eq!(
+        (books.open_batches, books.activity.condition),
+        (2, Condition::Up)
+    );
+    world.answer_all(200);
+    world.push(&[1; 10]);
+    let whole = (10..20).collect::<Vec<_>>();
+    assert_eq!(
+        offsets(&to(&world, 2)[0]),
+        whole,
+        "no limit for the new target"
+    );
+}
+
+#[test]
+fn a_target_that_a_webhook_comes_back_to_is_its_own_again() {
+    let mut world = moved();
+    world.move_away(1, 3, &[2]);
+    assert_eq!(world.books(1).activity.condition, Condition::Up);
+    for _ in 0..4 {
+        world.pass(S(60));
+        world.answer_all(503);
+    }
+    assert_eq!(world.books(1).activity.condition, Condition::Down);
+}
+
 #[test]
 fn deleting_drops_what_is_not_formed_and_lets_the_rest_finish() {
     let mut world = World::one(Pace {

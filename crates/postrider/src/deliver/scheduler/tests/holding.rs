@@ -2,8 +2,6 @@
 
 use super::*;
 
-const HOUR: u64 = 3600;
-
 fn condition(world: &World) -> (Condition, Option<String>) {
     let activity = world.books(1).activity;
     (activity.condition, activity.why)

@@ -26,6 +26,8 @@ const EVENT: u32 = 10;
 
 const START_MS: u64 = 1_700_000_000_000;
 
+const HOUR: u64 = 3600;
+
 /// One scheduler with a log, a clock and receivers that a test plays.
 struct World {
     scheduler: Scheduler,
@@ -172,6 +174,15 @@ impl World {
         let terms = self.terms(pace);
         self.scheduler
             .put(hook(n), revision, terms, selection, self.now);
+        self.turn();
+    }
+
+    /// Puts the next revision, which sends to another target than the `former` ones.
+    fn move_away(&mut self, n: u8, revision: u32, former: &[u32]) {
+        let terms = self.terms(pace());
+        self.scheduler
+            .put(hook(n), revision, terms, wants(&[1]), self.now);
+        self.scheduler.retarget(hook(n), former.to_vec());
         self.turn();
     }
 

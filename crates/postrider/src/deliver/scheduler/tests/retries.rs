@@ -2,8 +2,6 @@
 
 use super::*;
 
-const HOUR: u64 = 3600;
-
 #[test]
 fn a_failed_batch_goes_out_again_with_its_id_as_the_schedule_says() {
     let mut world = World::one(pace());
