@@ -79,12 +79,12 @@ fn a_formed_batch_keeps_its_revision_and_the_rest_has_the_new_one() {
     );
 }
 
-/// A world whose webhook left a target that is down, with four batches for it.
-fn moved() -> World {
+/// A world whose webhook left a target that takes nothing, with four batches for it.
+fn moved(status: u16) -> World {
     let mut world = World::one(pace());
     world.push(&[1; 40]);
-    world.answer_all(503);
-    assert_eq!(world.books(1).activity.condition, Condition::Down);
+    world.answer_all(status);
+    assert_ne!(world.books(1).activity.condition, Condition::Up);
     world.move_away(1, 2, &[1]);
     world
 }
@@ -98,7 +98,7 @@ fn to(world: &World, revision: u32) -> Vec<Attempt> {
 #[test]
 fn a_new_target_gets_its_batches_whatever_the_former_one_answers() {
     for status in [503, 410, 400] {
-        let mut world = moved();
+        let mut world = moved(status);
         assert_eq!(world.books(1).activity.condition, Condition::Up);
         for n in 1..=20 {
             world.push(&[1; 10]);
@@ -122,33 +122,99 @@ fn a_new_target_gets_its_batches_whatever_the_former_one_answers() {
     }
 }
 
-#[test]
-fn batches_for_a_former_target_go_there_while_the_new_one_is_down() {
-    let mut world = moved();
-    world.push(&[1; 40]);
-    for attempt in to(&world, 2) {
-        world.answer(&attempt, 503);
-    }
-    assert_eq!(world.books(1).activity.condition, Condition::Down);
-    let (mut former, mut probes) = (0, 0);
-    for _ in 0..60 {
-        world.pass(S(10));
-        let old = to(&world, 1);
-        former += old.len();
-        for attempt in old {
-            world.answer(&attempt, 200);
+/// How often the former and the present target are tried in four hours, if they answer like this.
+fn tries(mut world: World, former: u16, present: u16) -> (usize, usize) {
+    let mut tries = (0, 0);
+    for _ in 0..240 {
+        let answers = [(1, former, &mut tries.0), (2, present, &mut tries.1)];
+        for (revision, status, tries) in answers {
+            for attempt in to(&world, revision) {
+                *tries += 1;
+                world.answer(&attempt, status);
+            }
         }
-        let new = to(&world, 2);
-        probes += new.len();
-        assert!(new.len() <= 1);
-        for attempt in new {
+        world.pass(S(60));
+    }
+    world.answer_all(200);
+    tries
+}
+
+#[test]
+fn a_former_and_a_present_target_that_are_down_are_tried_as_each_alone_would_be() {
+    let pushed = |mut world: World| {
+        world.push(&[1; 40]);
+        world
+    };
+    let mut alone = World::new();
+    alone.put(1, 2, pace(), wants(&[1]));
+    let (_, present) = tries(pushed(alone), 200, 503);
+    let (former, _) = tries(moved(503), 503, 200);
+    assert!(former > 20 && present > 10, "{former} {present}");
+    let both = tries(pushed(moved(503)), 503, 503);
+    assert_eq!(both, (former, present));
+}
+
+#[test]
+fn batches_for_a_former_target_arrive_while_the_present_one_is_down() {
+    let mut world = moved(503);
+    world.pass(S(10));
+    world.push(&[1; 40]);
+    world.answer_all(503);
+    assert_eq!(world.books(1).activity.condition, Condition::Down);
+    let due = world.scheduler.next_timer();
+    assert_eq!(
+        due,
+        Some(world.now.mono.after(S(20))),
+        "30 s after they failed"
+    );
+    world.pass(S(20));
+    for delivered in [10, 20, 30, 40] {
+        let attempt = world.single();
+        assert_eq!(attempt.revision, 1);
+        world.answer(&attempt, 200);
+        let books = world.books(1);
+        assert_eq!(books.delivered, delivered);
+        assert_eq!(
+            books.activity.condition,
+            Condition::Down,
+            "what they say is not of it"
+        );
+    }
+}
+
+#[test]
+fn a_target_is_probed_with_a_batch_of_its_own_and_the_former_one_has_times_of_its_own() {
+    // All were tried once, and are due at once.
+    let mut world = moved(503);
+    world.push(&[1; 40]);
+    world.answer_all(503);
+    world.pass(S(30));
+    assert_eq!(world.single().revision, 2);
+
+    let mut world = moved(503);
+    world.pass(S(10));
+    world.push(&[1; 40]);
+    world.answer_all(503);
+    for (wait, revision, times) in [(20, 1, 4), (10, 2, 1), (50, 1, 4), (10, 2, 1)] {
+        world.pass(S(wait - 1));
+        assert!(world.flying.is_empty());
+        world.pass(S(1));
+        for _ in 0..times {
+            let attempt = world.single();
+            assert_eq!(attempt.revision, revision, "after {wait} s");
             world.answer(&attempt, 503);
         }
-        let condition = world.books(1).activity.condition;
-        assert_eq!(condition, Condition::Down, "what they say is not of it");
     }
-    assert_eq!((former, world.books(1).delivered), (4, 40));
-    assert!(probes > 1);
+}
+
+#[test]
+fn what_a_former_target_bears_says_nothing_of_the_present_one() {
+    let mut world = World::one(pace());
+    world.push(&[1; 40]);
+    world.move_away(1, 2, &[1]);
+    world.answer_all(503);
+    let books = world.books(1);
+    assert_eq!((books.window, books.activity.condition), (4, Condition::Up));
 }
 
 #[test]
@@ -178,7 +244,7 @@ fn halves_of_a_batch_go_where_the_batch_went() {
 
 #[test]
 fn a_target_that_a_webhook_comes_back_to_is_its_own_again() {
-    let mut world = moved();
+    let mut world = moved(503);
     world.move_away(1, 3, &[2]);
     assert_eq!(world.books(1).activity.condition, Condition::Up);
     for _ in 0..4 {
