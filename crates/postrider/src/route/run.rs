@@ -1,6 +1,11 @@
 //! What a webhook wants and has not been sent: runs of neighbouring offsets.
+//!
+//! Webhooks by the ten thousand are filled and emptied by turns, a thousand runs and more each time. In a ring that grows
+//! by doubling each of them would keep the room of its fullest moment; shrunk in place, it would leave a hole that its own
+//! rest keeps from joining others: with ten thousand webhooks these held more memory than all else. So runs are kept in pages of
+//! one size: a page that one webhook has done with serves the next.
 
-use std::collections::VecDeque;
+use std::collections::LinkedList;
 use std::time::Duration;
 
 use crate::time::{Instant, UnixMillis};
@@ -64,67 +69,122 @@ const SAME_TIME: Duration = Duration::from_millis(10);
 /// and neighbours of any age are one run.
 const MANY: usize = 64;
 
-/// Down to this many runs, room for more than [`MANY`] is given back: of ten thousand webhooks each would keep what it had
-/// at its fullest.
-const FEW: usize = 8;
+/// Runs of one page: half a kilobyte.
+const PAGE: usize = 16;
+
+/// Some neighbouring runs.
+#[derive(Debug)]
+struct Page {
+    runs: [Run; PAGE],
+    /// Those before were taken off.
+    first: u8,
+    /// Those from here on are yet to come.
+    end: u8,
+}
+
+impl Page {
+    fn of(run: Run) -> Page {
+        Page {
+            runs: [run; PAGE],
+            first: 0,
+            end: 1,
+        }
+    }
+
+    fn runs(&self) -> &[Run] {
+        &self.runs[self.first.into()..self.end.into()]
+    }
+
+    fn runs_mut(&mut self) -> &mut [Run] {
+        &mut self.runs[self.first.into()..self.end.into()]
+    }
+
+    /// `false` where it is full.
+    fn push(&mut self, run: Run) -> bool {
+        let room = self.runs.get_mut(usize::from(self.end));
+        self.end += u8::from(room.is_some());
+        room.map(|room| *room = run).is_some()
+    }
+}
 
 /// The runs of one webhook, in the order of their offsets.
 #[derive(Debug, Default)]
-pub struct Runs(VecDeque<Run>);
+pub struct Runs {
+    /// None is empty.
+    pages: LinkedList<Page>,
+    len: usize,
+}
 
 impl Runs {
     /// Adds a run behind all others.
     #[inline]
     pub fn push(&mut self, run: Run) {
-        let many = self.0.len() >= MANY;
-        if let Some(last) = self.0.back_mut()
+        let many = self.len >= MANY;
+        let last = self.pages.back_mut();
+        if let Some(last) = last.and_then(|page| page.runs_mut().last_mut())
             && (many || run.since.since(last.since) <= SAME_TIME)
             && last.join(&run)
         {
             return;
         }
-        self.0.push_back(run);
+        self.len += 1;
+        if !self.pages.back_mut().is_some_and(|page| page.push(run)) {
+            self.pages.push_back(Page::of(run));
+        }
     }
 
     /// The oldest run.
     pub fn front(&self) -> Option<&Run> {
-        self.0.front()
+        self.iter().next()
     }
 
     /// All of them, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Run> {
-        self.0.iter()
+        self.pages.iter().flat_map(Page::runs)
     }
 
     /// How many runs there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// Takes off all but the first `count` runs.
     pub fn split_off(&mut self, count: usize) -> Vec<Run> {
-        let gone = self.0.split_off(count.min(self.0.len()));
-        self.0.shrink_to(MANY);
-        gone.into()
+        let gone = self.iter().skip(count).copied().collect();
+        while self.len > count
+            && let Some(last) = self.pages.back_mut()
+        {
+            let cut = last.runs().len().min(self.len - count);
+            last.end -= cut as u8;
+            self.len -= cut;
+            if last.runs().is_empty() {
+                self.pages.pop_back();
+            }
+        }
+        gone
     }
 
     /// Takes `count` events of `bytes` bytes off the front run, which has at least as many, and
     /// answers by how many bytes the runs have shrunk.
     pub fn take_front(&mut self, count: u32, bytes: u32) -> u32 {
-        let Some(front) = self.0.front_mut() else {
+        let Some(page) = self.pages.front_mut() else {
+            return 0;
+        };
+        let Some(front) = page.runs_mut().first_mut() else {
             return 0;
         };
         debug_assert!(count <= front.count);
         if count >= front.count {
             let bytes = front.bytes;
-            self.0.pop_front();
-            if self.0.len() <= FEW {
-                self.0.shrink_to(MANY);
+            page.first += 1;
+            self.len -= 1;
+            if page.runs().is_empty() {
+                self.pages.pop_front();
             }
             return bytes;
         }
@@ -177,13 +237,47 @@ mod tests {
         assert_eq!(runs.iter().map(|r| u64::from(r.count)).sum::<u64>(), 10_000);
     }
 
+    /// Pages that are held, at most, for what is there.
+    fn needed(runs: &Runs) -> usize {
+        // The first may be partly taken off, the last partly filled.
+        runs.len().div_ceil(PAGE) + 1
+    }
+
     #[test]
-    fn room_is_given_back_before_the_last_run_has_gone() {
+    fn no_more_room_is_kept_than_the_runs_need_that_are_there() {
         let mut runs = Runs::default();
-        (0..1000).for_each(|n| runs.push(run(n * 2, 1, 0)));
-        (FEW..1000).for_each(|_| _ = runs.take_front(1, 10));
-        assert_eq!(runs.len(), FEW);
-        assert!(runs.0.capacity() <= 2 * MANY);
+        for round in 0..3 {
+            for n in 0..1000 {
+                runs.push(run(round * 2000 + n * 2, 1, 0));
+                assert!(runs.pages.len() <= needed(&runs));
+            }
+            while runs.len() > 5 {
+                runs.take_front(1, 10);
+                assert!(runs.pages.len() <= needed(&runs));
+            }
+        }
+        (0..5).for_each(|_| _ = runs.take_front(1, 10));
+        assert_eq!((runs.len(), runs.pages.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_split_off_is_the_rest_in_order_and_its_room_goes_with_it() {
+        for (taken, count) in [(0, 0), (3, 5), (3, 13), (5, 16), (0, 32), (7, 40), (0, 100)] {
+            let all = (0..taken + 40).map(|n| run(n * 2, 1, 0));
+            let mut runs = Runs::default();
+            all.clone().for_each(|run| runs.push(run));
+            (0..taken).for_each(|_| _ = runs.take_front(1, 10));
+            let gone = runs.split_off(count);
+            assert_eq!(
+                (runs.len(), gone.len()),
+                (count.min(40), 40 - count.min(40))
+            );
+            let both = runs.iter().copied().chain(gone).collect::<Vec<_>>();
+            assert_eq!(both, all.skip(taken as usize).collect::<Vec<_>>());
+            assert!(runs.pages.len() <= needed(&runs));
+            runs.push(run(1000, 1, 0));
+            assert_eq!(runs.iter().last(), Some(&run(1000, 1, 0)));
+        }
     }
 
     #[test]
