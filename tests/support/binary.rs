@@ -86,7 +86,11 @@ pub struct Background {
 impl Background {
     /// Starts it.
     pub fn start(args: &[&str]) -> Background {
-        let mut command = postrider(args);
+        Background::run(postrider(args))
+    }
+
+    /// Starts what was made ready by [`postrider`].
+    pub fn run(mut command: Command) -> Background {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let out = BufReader::new(child.stdout.take().expect("its output"));

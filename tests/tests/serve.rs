@@ -1,6 +1,6 @@
 //! The listeners of `postrider serve`, and the admin socket of any engine: who gets in, and how far.
 
-use postrider_tests::binary::{Served, run, told};
+use postrider_tests::binary::{Background, Served, postrider, push, run, told};
 use postrider_tests::cc::{Library, Program, Under};
 use postrider_tests::receiver::Receiver;
 use serde_json::{Value, json};
@@ -269,4 +269,60 @@ fn the_command_line_reaches_an_engine_that_a_c_host_embeds() {
     assert_eq!(gone.status.code(), Some(3));
     let audit = std::fs::read_to_string(dir.path().join("audit.log")).expect("the audit log");
     assert!(audit.contains("/api/v1/webhooks"), "{audit}");
+}
+
+#[test]
+fn proxies_of_the_environment_are_not_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().to_str().expect("UTF-8");
+    let proxy = Receiver::ok();
+    let elsewhere = |mut command: std::process::Command| {
+        for name in [
+            "http_proxy",
+            "HTTP_PROXY",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+        ] {
+            command.env(name, proxy.url("/"));
+        }
+        command
+    };
+    let serve = [
+        "serve",
+        "--data",
+        data,
+        "--listen",
+        "127.0.0.1:0",
+        "--allow-target",
+        "127.0.0.0/8",
+    ];
+    let mut served = Background::run(elsewhere(postrider(&serve)));
+    let line = served.wait_for("listens on http");
+    served.wait_for("api/v1/webhooks");
+    let (_, url) = line.split_once("listens on ").expect("the address");
+    let key = std::fs::read_to_string(dir.path().join("api.key")).expect("the first key");
+    let receiver = Receiver::ok();
+    let target = receiver.url("/");
+    let create = [
+        "webhook",
+        "create",
+        "--url",
+        url,
+        "--key",
+        key.trim(),
+        "--name",
+        "a",
+        "--target",
+        &target,
+        "--events",
+        "delivery",
+    ];
+    let made = elsewhere(postrider(&create)).output().expect("it runs");
+    assert!(made.status.success(), "{}", told(&made));
+    let pushed = push(data, b"{\"type\":\"delivery\"}\n");
+    assert!(pushed.status.success(), "{}", told(&pushed));
+    receiver.wait_events(1);
+    assert!(proxy.all_posts().is_empty());
+    served.terminate();
 }
