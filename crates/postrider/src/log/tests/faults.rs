@@ -175,6 +175,42 @@ fn a_hole_behind_a_gap_is_not_taken_for_damage() {
     assert_eq!(report.inbox_positions, []);
 }
 
+/// The same where the hole ends its segment, so that nothing of it but the next one's name tells of it.
+#[test]
+fn a_hole_behind_a_gap_at_the_end_of_a_segment_is_not_taken_for_damage() {
+    let fs = SimFs::new(1);
+    let (mut writer, log, _) = open(simulated(&fs), 0).unwrap();
+    let bytes = |log: &Log| log.segments()[0].bytes;
+    let mut next = 0;
+    let mut fill = |writer: &mut LogWriter| {
+        append(writer, next..next + 1000);
+        next += 1000;
+    };
+    fill(&mut writer);
+    let frame = bytes(&log);
+    // Room for one more and not for two.
+    while bytes(&log) + 2 * frame <= SEGMENT {
+        fill(&mut writer);
+    }
+    drop((writer, log));
+    let (mut writer, log, _) = open(simulated(&fs), next + 50).unwrap();
+    log.sync().unwrap();
+    let end = bytes(&log) as usize;
+    let mut frame = writer.frame();
+    for n in 0..2 {
+        (0..1000).for_each(|i| push(&mut frame, i, &text(i)));
+        frame.inbox_position(7, 100 * (n + 1));
+        writer.append(&mut frame).unwrap();
+    }
+    assert_eq!(log.stats().segments, 2);
+    drop((writer, log));
+    // The first of them is not there.
+    fs.flip(Path::new("/log/00000000000000000000.seg"), end, 0);
+    let (_writer, log, report) = open(simulated(&fs), next + 50).unwrap();
+    assert_eq!(events(&log, 0).len() as u64, next + 1000);
+    assert_eq!(report.inbox_positions, []);
+}
+
 /// Opening a log indexes what is sealed; of a segment with a loss that would say that it is whole.
 #[test]
 fn a_loss_is_remembered_until_a_frame_accounts_for_it() {
