@@ -89,7 +89,7 @@ impl Background {
         Background::run(postrider(args))
     }
 
-    /// Starts what was made ready by [`postrider`].
+    /// Starts what was made ready by [`postrider()`].
     pub fn run(mut command: Command) -> Background {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
