@@ -226,7 +226,12 @@ impl Program {
         let mut command = match self.under {
             Under::Valgrind => {
                 let mut valgrind = Command::new("valgrind");
-                valgrind.args(["--quiet", "--error-exitcode=99"]);
+                // An error ends a process at once: a daemon, for which nobody waits, says it by what it no longer does.
+                valgrind.args([
+                    "--quiet",
+                    "--error-exitcode=99",
+                    "--exit-on-first-error=yes",
+                ]);
                 if self.leaks {
                     valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite"]);
                     valgrind.arg("--show-leak-kinds=definite");

@@ -125,7 +125,9 @@ fn children_push_through_the_handle_they_inherit_while_threads_push() {
 
 #[test]
 fn a_host_that_daemonises_gets_a_whole_engine_again() {
-    for under in [Under::Plain, Under::Sanitizers] {
+    // Not under the sanitizers: what threads of the parent have locked of their allocator when it forks stays locked in
+    // the child. glibc's and valgrind's look after theirs.
+    for under in [Under::Plain, Under::Valgrind] {
         let Some(program) = Program::build("tests/c/daemonise.c", Library::Engine, under) else {
             continue;
         };
