@@ -170,10 +170,13 @@ fn is_test(post: &Post) -> bool {
 fn serve(stream: TcpStream, state: &State) {
     let mut reader = BufReader::with_capacity(1 << 16, stream);
     while let Some(post) = read_post(&mut reader) {
-        let reply = (state.rule.lock().unwrap())(&post);
+        let mut rule = state.rule.lock().unwrap();
+        let reply = rule(&post);
+        // Kept in the order in which the rule saw them.
         if state.keep {
             state.posts.lock().unwrap().push(post);
         }
+        drop(rule);
         state.arrived.notify_all();
         let stream = reader.get_mut();
         let answer = match reply {
