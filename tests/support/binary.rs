@@ -177,11 +177,18 @@ pub struct Served {
 impl Served {
     /// Serves `data`, with receivers on this machine allowed.
     pub fn start(data: &Path, more: &[&str]) -> Served {
+        Served::with(data, more, |_| {})
+    }
+
+    /// The same, with something `set` about the command, such as its environment.
+    pub fn with(data: &Path, more: &[&str], set: impl FnOnce(&mut Command)) -> Served {
         let data_arg = data.to_str().expect("a path of UTF-8");
         let mut args = vec!["serve", "--data", data_arg, "--listen", "127.0.0.1:0"];
         args.extend(["--allow-target", "127.0.0.0/8"]);
         args.extend(more);
-        let mut process = Background::start(&args);
+        let mut command = postrider(&args);
+        set(&mut command);
+        let mut process = Background::run(command);
         let line = process.wait_for("listens on http");
         let url = line
             .split_once("listens on ")

@@ -1,6 +1,6 @@
 //! The listeners of `postrider serve`, and the admin socket of any engine: who gets in, and how far.
 
-use postrider_tests::binary::{Background, Served, postrider, push, run, told};
+use postrider_tests::binary::{Served, postrider, push, run, told};
 use postrider_tests::cc::{Library, Program, Under};
 use postrider_tests::receiver::Receiver;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Sends what is given and reads the answer to its end.
 fn talk(mut stream: impl Read + Write, request: &[u8]) -> String {
@@ -274,9 +274,8 @@ fn the_command_line_reaches_an_engine_that_a_c_host_embeds() {
 #[test]
 fn proxies_of_the_environment_are_not_asked() {
     let dir = tempfile::tempdir().expect("a directory");
-    let data = dir.path().to_str().expect("UTF-8");
     let proxy = Receiver::ok();
-    let elsewhere = |mut command: std::process::Command| {
+    let set = |command: &mut Command| {
         for name in [
             "http_proxy",
             "HTTP_PROXY",
@@ -286,43 +285,19 @@ fn proxies_of_the_environment_are_not_asked() {
         ] {
             command.env(name, proxy.url("/"));
         }
-        command
     };
-    let serve = [
-        "serve",
-        "--data",
-        data,
-        "--listen",
-        "127.0.0.1:0",
-        "--allow-target",
-        "127.0.0.0/8",
-    ];
-    let mut served = Background::run(elsewhere(postrider(&serve)));
-    let line = served.wait_for("listens on http");
-    served.wait_for("api/v1/webhooks");
-    let (_, url) = line.split_once("listens on ").expect("the address");
-    let key = std::fs::read_to_string(dir.path().join("api.key")).expect("the first key");
+    let served = Served::with(dir.path(), &[], set);
     let receiver = Receiver::ok();
     let target = receiver.url("/");
-    let create = [
-        "webhook",
-        "create",
-        "--url",
-        url,
-        "--key",
-        key.trim(),
-        "--name",
-        "a",
-        "--target",
-        &target,
-        "--events",
-        "delivery",
-    ];
-    let made = elsewhere(postrider(&create)).output().expect("it runs");
+    let mut create = postrider(&["webhook", "create", "--url", &served.url, "--name", "a"]);
+    create.args(["--key", &served.key, "--target", &target]);
+    create.args(["--events", "delivery"]);
+    set(&mut create);
+    let made = create.output().expect("it runs");
     assert!(made.status.success(), "{}", told(&made));
-    let pushed = push(data, b"{\"type\":\"delivery\"}\n");
+    let pushed = push(served.data_arg(), b"{\"type\":\"delivery\"}\n");
     assert!(pushed.status.success(), "{}", told(&pushed));
     receiver.wait_events(1);
     assert!(proxy.all_posts().is_empty());
-    served.terminate();
+    served.process.terminate();
 }
