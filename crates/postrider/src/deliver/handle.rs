@@ -456,19 +456,16 @@ impl Deliverer {
             return Err(PutError::UnknownType(name));
         }
         let rules = self.rules();
-        let endpoint = Box::new(Endpoint::of(&webhook, &rules.policy)?);
-        let filters = self.filters(&webhook)?;
-        let (id, revision) = (webhook.id, webhook.revision);
-        let terms = Box::new(rules.terms(&webhook));
-        self.ask(|reply| Command::Put {
-            id,
-            revision,
-            terms,
+        let standing = Box::new(Standing {
+            id: webhook.id,
+            revision: webhook.revision,
+            terms: rules.terms(&webhook),
             selection,
-            endpoint,
-            filters,
-            reply,
-        })?;
+            endpoint: Some(Endpoint::of(&webhook, &rules.policy)?),
+            filters: self.filters(&webhook)?,
+            unfit: None,
+        });
+        self.ask(|reply| Command::Put { standing, reply })?;
         Ok(())
     }
 

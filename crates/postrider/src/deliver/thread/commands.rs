@@ -1,6 +1,5 @@
 //! What others ask of the thread.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -11,12 +10,10 @@ use crate::deliver::endpoint::Endpoint;
 use crate::deliver::errand::TestReply;
 use crate::deliver::handle::{Snapshot, StopReport};
 use crate::deliver::replay::Cut;
-use crate::deliver::settings::{Settings, Terms};
+use crate::deliver::settings::Settings;
 use crate::deliver::standing::Standing;
-use crate::filter::Filters;
 use crate::http::Setup;
 use crate::journal::{BatchStatus, DeadLetter};
-use crate::route::Selection;
 use crate::time::Now;
 use crate::webhook::Replayed;
 
@@ -24,13 +21,7 @@ use crate::webhook::Replayed;
 /// wait any more just drops it.
 pub(in crate::deliver) enum Command {
     Put {
-        id: Uuid,
-        revision: u32,
-        terms: Box<Terms>,
-        selection: Selection,
-        endpoint: Box<Endpoint>,
-        /// The webhook's own filters.
-        filters: Option<Arc<Filters>>,
+        standing: Box<Standing>,
         reply: Sender<()>,
     },
     Configure {
@@ -90,26 +81,10 @@ impl Courier {
     pub(super) fn obey(&mut self, now: Now) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Put {
-                    id,
-                    revision,
-                    terms,
-                    selection,
-                    endpoint,
-                    filters,
-                    reply,
-                } => {
+                Command::Put { standing, reply } => {
                     // What was pushed before the change is selected as before it.
                     self.route_all(now);
-                    let revisions = self.endpoints.entry(id).or_default();
-                    revisions.retain(|(known, _)| *known != revision);
-                    let source = endpoint.token_source();
-                    revisions.push((revision, Arc::from(endpoint)));
-                    let former = Endpoint::elsewhere(revisions);
-                    self.renderers.put(id, filters);
-                    self.scheduler.put(id, revision, *terms, selection, now);
-                    self.scheduler.retarget(id, former);
-                    self.scheduler.authenticate(id, source);
+                    self.put(*standing, now);
                     self.changed(reply);
                 }
                 Command::Configure {
@@ -182,22 +157,22 @@ impl Courier {
         }
     }
 
+    fn put(&mut self, standing: Standing, now: Now) {
+        let places = (&mut self.endpoints, &mut self.renderers);
+        standing.take(&mut self.scheduler, places, &mut self.notice, now);
+    }
+
     fn configure(&mut self, settings: Settings, http: Setup, all: Vec<Standing>, now: Now) {
         self.client.reconfigure(http, now.mono);
         self.tests.set_timeout(settings.attempt_timeout);
         self.scheduler.set_settings(settings.clone());
         self.settings = settings;
         for standing in all {
-            let (scheduler, endpoints) = (&mut self.scheduler, &mut self.endpoints);
-            standing.take(
-                scheduler,
-                (endpoints, &mut self.renderers),
-                &mut self.notice,
-                now,
-            );
+            self.put(standing, now);
         }
         self.scheduler.age_anew(now);
     }
+
     fn route_all(&mut self, now: Now) {
         if let Err(error) = self.route_frames(u32::MAX, now) {
             self.hold(error.to_string(), now);
