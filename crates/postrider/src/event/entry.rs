@@ -42,14 +42,18 @@ impl Entry {
     /// The 24 bytes of the layout above.
     #[inline]
     pub fn to_bytes(&self) -> [u8; ENTRY_BYTES] {
-        let mut b = [0; ENTRY_BYTES];
-        b[0..4].copy_from_slice(&self.len.to_le_bytes());
-        b[4..8].copy_from_slice(&self.crc.to_le_bytes());
-        b[8..16].copy_from_slice(&self.time_ms.to_le_bytes());
-        b[16..20].copy_from_slice(&self.subaccount.to_le_bytes());
-        b[20..22].copy_from_slice(&self.type_id.to_le_bytes());
-        b[22..24].copy_from_slice(&self.flags.to_le_bytes());
-        b
+        let words: [u64; 3] = [
+            u64::from(self.len) | u64::from(self.crc) << 32,
+            self.time_ms,
+            u64::from(self.subaccount)
+                | u64::from(self.type_id) << 32
+                | u64::from(self.flags) << 48,
+        ];
+        let mut bytes = [0; ENTRY_BYTES];
+        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
+        }
+        bytes
     }
 
     /// Reads the layout above; the caller bounds `len` before it is believed.

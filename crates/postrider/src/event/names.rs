@@ -69,22 +69,24 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-#[inline]
+/// `N` bytes at `at`: as an array, because a copy between slices may become a call.
+#[inline(always)]
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    *bytes[at..]
+        .first_chunk()
+        .expect("the caller knows the length")
+}
+
+#[inline(always)]
 fn word(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
+    u64::from_le_bytes(array(bytes, at))
 }
 
 /// Length, first and last bytes: enough to tell field names apart, and two loads.
 #[inline]
 fn digest(name: &[u8]) -> u64 {
     let n = name.len();
-    let half = |at: usize| {
-        let mut w = [0; 4];
-        w.copy_from_slice(&name[at..at + 4]);
-        u64::from(u32::from_le_bytes(w))
-    };
+    let half = |at| u64::from(u32::from_le_bytes(array(name, at)));
     let (first, last) = match n {
         0 => (0, 0),
         1..4 => (
