@@ -78,16 +78,16 @@ impl<'a> Draft<'a> {
             });
         }
         let mut rest = fields.iter();
-        while let Some(field) = self.text_fields(&mut rest)? {
+        while let Some(field) = self.plain_fields(&mut rest)? {
             self.any_field(field)?;
         }
         Ok(())
     }
 
-    /// Writes what nearly all fields are: text under a known id that the engine does not read. Gives the first that is
-    /// something else, or came before.
+    /// Writes what nearly all fields are: text, whole numbers and truth values under known ids that the engine does not
+    /// read. Gives the first that is something else, or came before, or is wrong.
     #[inline]
-    fn text_fields<'f, 'v>(
+    fn plain_fields<'f, 'v>(
         &mut self,
         fields: &mut std::slice::Iter<'f, Field<'v>>,
     ) -> Result<Option<&'f Field<'v>>> {
@@ -96,20 +96,42 @@ impl<'a> Draft<'a> {
             let Some(field) = fields.next() else {
                 break None;
             };
-            let (FieldName::Id(id), Value::Str(text)) = (field.name, field.value) else {
+            let FieldName::Id(id) = field.name else {
                 break Some(field);
             };
-            let Some(info) = Catalogue::field(id) else {
+            let Some(info) = Catalogue::field(id).filter(|info| !is_stamp(Some(info))) else {
                 break Some(field);
             };
-            if !is_text(Some(info)) || is_stamp(Some(info)) || !self.seen.first(id) {
+            let mut buffer = itoa::Buffer::new();
+            let (text, form) = match (field.value, info.kind) {
+                (Value::Str(text), JsonType::String) => (text, Form::Text),
+                (Value::Int(n), JsonType::String) => (buffer.format(n), Form::Digits),
+                (Value::Int(n), JsonType::Integer | JsonType::Number) => {
+                    (buffer.format(n), Form::Json)
+                }
+                (Value::Bool(value), JsonType::String) => (word(value), Form::Digits),
+                (Value::Bool(value), JsonType::Boolean) => (word(value), Form::Json),
+                _ => break Some(field),
+            };
+            if !self.seen.first(id) {
                 break Some(field);
             }
-            if !pen.member_text(&info.key, text.as_bytes()) {
+            let (key, text) = (&info.key, text.as_bytes());
+            let written = match form {
+                Form::Text => {
+                    pen.member_text(key, text) || {
+                        pen.lay_down();
+                        let written = self.text.member_text(key, text);
+                        pen = self.text.pen();
+                        written.is_ok()
+                    }
+                }
+                Form::Digits => pen.member_digits(key, text),
+                Form::Json => pen.member(key, text),
+            };
+            if !written {
                 pen.lay_down();
-                let written = self.text.member_text(&info.key, text.as_bytes());
-                written.map_err(|Full| self.full(Some(info)))?;
-                pen = self.text.pen();
+                return Err(self.full(Some(info)));
             }
         };
         pen.lay_down();
@@ -347,7 +369,7 @@ impl<'a> Draft<'a> {
     }
 
     fn bool(&mut self, slot: Slot, value: bool) -> Result {
-        let raw: &[u8] = if value { b"true" } else { b"false" };
+        let raw = word(value).as_bytes();
         let written = match slot.map(|info| info.kind) {
             Some(JsonType::String) => {
                 if is_stamp(slot) && !self.stamp(slot, raw)? {
@@ -455,6 +477,22 @@ fn too_many(name: &[u8]) -> Box<EventError> {
         field: Excerpt::of(name),
     }
     .into()
+}
+
+/// How a value is written.
+enum Form {
+    /// In quotes, escaped.
+    Text,
+    /// In quotes; there is nothing to escape.
+    Digits,
+    /// As it is.
+    Json,
+}
+
+/// A truth value as JSON has it.
+#[inline]
+fn word(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 /// The key of a field that the engine writes itself.

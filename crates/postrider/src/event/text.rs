@@ -42,7 +42,9 @@ impl Text {
     /// The text with the separator written behind it, which does not count.
     pub(super) fn with_separator(&mut self) -> &[u8] {
         let end = self.len + SEPARATOR.len();
-        self.bytes[self.len..end].copy_from_slice(SEPARATOR);
+        *self.bytes[self.len..]
+            .first_chunk_mut()
+            .expect("slack for it") = *SEPARATOR;
         &self.bytes[..end]
     }
 
@@ -64,11 +66,7 @@ impl Text {
     /// Writes a key, and a value that is JSON already.
     #[inline]
     pub(super) fn member(&mut self, key: &Key, json: &[u8]) -> Result<(), Full> {
-        let end = self.room_for(key.len + json.len())?;
-        let at = self.put_key(key);
-        plain::copy(&mut self.bytes[at..], json);
-        self.len = end;
-        Ok(())
+        self.by_pen(|pen| pen.member(key, json))
     }
 
     /// Writes a key, and text in quotes, escaped.
@@ -89,13 +87,7 @@ impl Text {
     /// Writes a key, and text in quotes that has nothing to escape: digits.
     #[inline]
     pub(super) fn member_digits(&mut self, key: &Key, digits: &[u8]) -> Result<(), Full> {
-        let end = self.room_for(key.len + digits.len() + 2)?;
-        let at = self.put_key(key);
-        self.bytes[at] = b'"';
-        plain::copy(&mut self.bytes[at + 1..], digits);
-        self.bytes[end - 1] = b'"';
-        self.len = end;
-        Ok(())
+        self.by_pen(|pen| pen.member_digits(key, digits))
     }
 
     /// Writes a key, and text that stands, JSON already, at the start of `input`: the opening quote
@@ -125,6 +117,14 @@ impl Text {
             bytes: &mut self.bytes,
             len: &mut self.len,
         }
+    }
+
+    #[inline]
+    fn by_pen(&mut self, write: impl FnOnce(&mut Pen<'_>) -> bool) -> Result<(), Full> {
+        let mut pen = self.pen();
+        let written = write(&mut pen);
+        pen.lay_down();
+        written.then_some(()).ok_or(Full)
     }
 
     /// Writes text, without quotes, escaped as RFC 8259 section 7 asks.
@@ -166,7 +166,7 @@ impl Text {
     /// Copies a key behind the text, which has [`Key::BYTES`] of slack; tells where its value goes.
     #[inline]
     fn put_key(&mut self, key: &Key) -> usize {
-        self.bytes[self.len..self.len + Key::BYTES].copy_from_slice(&key.bytes);
+        put_key(&mut self.bytes[self.len..], key);
         self.len + key.len
     }
 
@@ -179,8 +179,16 @@ impl Text {
     }
 }
 
-/// Writes many short texts in a row: where it stands is kept in a register, and each takes one look for room and one
-/// for what needs an escape.
+/// Copies a key, at its full width: as an array, because a copy between slices becomes a call.
+#[inline(always)]
+fn put_key(to: &mut [u8], key: &Key) {
+    *to.first_chunk_mut().expect("slack for a key") = key.bytes;
+}
+
+/// Writes many short values in a row: where it stands is kept in a register, and each takes one look for room and, where
+/// it is text, one for what needs an escape.
+///
+/// What does not fit is not written, which is false.
 #[derive(Debug)]
 pub(super) struct Pen<'a> {
     bytes: &'a mut [u8; CAPACITY],
@@ -190,7 +198,7 @@ pub(super) struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// Writes a key, and text in quotes. False, and nothing is written, where it wants escapes or does not fit.
+    /// Writes a key, and text in quotes. False where that wants escapes, too.
     #[inline(always)]
     pub(super) fn member_text(&mut self, key: &Key, text: &[u8]) -> bool {
         if key.len + text.len() + 2 > MAX_TEXT - self.at {
@@ -214,6 +222,34 @@ impl Pen<'_> {
             }
             plain
         }
+    }
+
+    /// Writes a key, and a value that is JSON already.
+    #[inline(always)]
+    pub(super) fn member(&mut self, key: &Key, json: &[u8]) -> bool {
+        let value = self.at + key.len;
+        if json.len() + key.len > MAX_TEXT - self.at {
+            return false;
+        }
+        put_key(&mut self.bytes[self.at..], key);
+        plain::copy(&mut self.bytes[value..], json);
+        self.at = value + json.len();
+        true
+    }
+
+    /// Writes a key, and text in quotes that has nothing to escape: digits.
+    #[inline(always)]
+    pub(super) fn member_digits(&mut self, key: &Key, digits: &[u8]) -> bool {
+        let value = self.at + key.len;
+        if digits.len() + key.len + 2 > MAX_TEXT - self.at {
+            return false;
+        }
+        put_key(&mut self.bytes[self.at..], key);
+        self.bytes[value] = b'"';
+        plain::copy(&mut self.bytes[value + 1..], digits);
+        self.at = value + digits.len() + 2;
+        self.bytes[self.at - 1] = b'"';
+        true
     }
 
     /// What was written counts.

@@ -2,8 +2,8 @@ use serde_json::json;
 
 use super::{NOW, fields_of, typed};
 use crate::event::{
-    Encoder, Event, EventError, Field, FieldId, FieldName, MAX_TEXT, Schema, TypeId, Value, fields,
-    type_of_text, types,
+    Catalogue, Encoder, Event, EventError, Field, FieldId, FieldName, MAX_TEXT, Schema, TypeId,
+    Value, fields, type_of_text, types,
 };
 
 fn one(
@@ -13,7 +13,7 @@ fn one(
     let name = name.into();
     let (_, event) = typed(&[Field { name, value }])?;
     let key = match name {
-        FieldName::Id(id) => crate::event::Catalogue::field(id).unwrap().name,
+        FieldName::Id(id) => Catalogue::field(id).unwrap().name,
         FieldName::Name(name) => name,
     };
     Ok(event[key].clone())
@@ -359,6 +359,53 @@ fn the_longest_event_fits_and_one_byte_more_does_not() {
         encode("short again").unwrap(),
         bare + ",\"subject\":\"short again\"".len()
     );
+}
+
+/// Most fields under known ids go a way of their own, which a field under its name does not.
+#[test]
+fn a_field_is_the_same_under_its_id_and_under_its_name_however_near_the_limit() {
+    let mut encoder = Encoder::new();
+    let schema = Schema::new(false);
+    let mut encode = |room: usize, more: &[Field<'_>]| {
+        let long = "s".repeat(MAX_TEXT - room);
+        let mut all = vec![
+            Field {
+                name: fields::EVENT_ID.into(),
+                value: Value::Str("1"),
+            },
+            Field {
+                name: fields::SUBJECT.into(),
+                value: Value::Str(&long),
+            },
+        ];
+        all.extend(more);
+        let encoded = encoder.typed(&schema, types::DELIVERY, &all, NOW)?;
+        fields_of(&encoded);
+        Ok::<_, EventError>(encoded.text.to_vec())
+    };
+    let least = (0..).find(|room| encode(*room, &[]).is_ok()).unwrap();
+    for (field, value) in [
+        (fields::RCPT_TO, Value::Str("alice@example.com")),
+        (fields::RCPT_TO, Value::Str("\"a b\"@example.com")),
+        (fields::RCPT_TO, Value::Int(7)),
+        (fields::MSG_SIZE, Value::Int(-1_337)),
+        (fields::SMS_SEGMENTS, Value::Int(3)),
+        (fields::SMS_SEGMENTS, Value::Bool(true)),
+        (fields::TRANSACTIONAL, Value::Bool(false)),
+        (fields::AMP_ENABLED, Value::Bool(true)),
+        (fields::AMP_ENABLED, Value::Int(1)),
+        (fields::AMP_ENABLED, Value::Str("true")),
+        (fields::RCPT_META, Value::Str("{}")),
+        (fields::SUBJECT, Value::Str("again")),
+        (fields::TIMESTAMP, Value::Int(1_776_522_307)),
+    ] {
+        let name = Catalogue::field(field).unwrap().name;
+        for room in least..least + 64 {
+            let [by_id, by_name] = [FieldName::Id(field), FieldName::Name(name)]
+                .map(|name| encode(room, &[Field { name, value }]));
+            assert_eq!(by_id, by_name, "{name} {value:?}, {} bytes", room - least);
+        }
+    }
 }
 
 #[test]
