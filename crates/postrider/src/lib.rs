@@ -24,6 +24,8 @@ pub mod event;
 pub mod fork;
 pub mod fs;
 pub mod inbox;
+#[cfg(feature = "engine")]
+mod prefetch;
 #[cfg(any(feature = "engine", postrider_loom))]
 mod sync;
 #[cfg(feature = "engine")]

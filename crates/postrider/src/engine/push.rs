@@ -80,7 +80,6 @@ impl Engine {
         }
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.try_borrow_mut().map_err(|_| PushError::Reentered)?;
-            shared.queue.prefetch();
             let encoded = input
                 .encode(&mut scratch, &shared.schema, shared.clock.stamp())
                 .inspect_err(|_| Counters::add(&shared.counters.invalid, 1))?;

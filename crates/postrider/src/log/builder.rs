@@ -10,6 +10,7 @@ use super::slab::{Filler, Lent, Pool};
 use super::{FRAME_BYTES, MAX_EVENT_BYTES, MAX_FRAME_EVENTS};
 use crate::crc;
 use crate::event::{ENTRY_BYTES, Entry, SEPARATOR};
+use crate::prefetch;
 use std::sync::Arc;
 
 /// What a frame needs at most besides text and table.
@@ -57,7 +58,9 @@ impl FrameBuilder {
         {
             return false;
         }
-        self.filler.room()[at..at + len].copy_from_slice(text_and_separator);
+        let (text, behind) = self.filler.room()[at..].split_at_mut(len);
+        prefetch::ahead_for_writing(behind.as_ptr());
+        text.copy_from_slice(text_and_separator);
         self.text += len;
         self.table.push(Entry {
             len: (len - SEPARATOR.len()) as u32,

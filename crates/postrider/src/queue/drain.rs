@@ -55,6 +55,7 @@ impl Drain {
         let mut records = 0;
         while let Some((kind, bytes)) = self.at(at) {
             let end = at + word::granules(bytes);
+            ring.prefetch_record(end);
             match kind {
                 Kind::Padding => {}
                 Kind::Record => {

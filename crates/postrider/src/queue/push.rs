@@ -76,13 +76,6 @@ impl Queue {
         self.push_by(entry, text_and_separator, FullPolicy::Fail)
     }
 
-    /// Has the processor fetch what the next record will be written to, for whoever has yet to make its text: the
-    /// ring is larger than the caches, and a copy into lines that are elsewhere takes twice as long.
-    #[inline]
-    pub fn prefetch(&self) {
-        self.ring.prefetch(self.position());
-    }
-
     /// As [`push`](Self::push), with another policy for a full queue.
     #[inline]
     pub fn push_by(
@@ -282,6 +275,9 @@ impl Claim<'_> {
         self.record()[..ENTRY_BYTES].copy_from_slice(&entry.to_bytes());
         let Claim { queue, at, bytes } = *std::mem::ManuallyDrop::new(self);
         queue.commit(at, bytes, Kind::Record);
+        // For the next: the ring is larger than the caches, and a copy into lines that are elsewhere takes several times
+        // as long. Whoever makes a text meanwhile has them when it is made.
+        queue.ring.prefetch_claim(queue.position());
         at + word::granules(bytes)
     }
 

@@ -9,11 +9,9 @@ use std::io;
 pub(super) use modelled::Ring;
 
 use super::word::GRANULE;
-use crate::sync::AtomicU64;
-
-/// How much of a claim is fetched ahead: what most events take.
 #[cfg(not(postrider_loom))]
-const AHEAD: u64 = 1024;
+use crate::prefetch;
+use crate::sync::AtomicU64;
 
 /// The memory of a ring, mapped and touched ahead.
 #[cfg(not(postrider_loom))]
@@ -95,16 +93,26 @@ impl Ring {
 
     /// Has the processor fetch what a claim at `position` will be written to.
     #[inline]
-    pub(super) fn prefetch(&self, position: u64) {
-        let bytes = self.to_end(position).min(AHEAD) as usize;
-        prefetch_for_writing(
-            self.words
-                .wrapping_add(self.place(position) / GRANULE)
-                .cast(),
-        );
-        for line in (0..bytes).step_by(64) {
-            prefetch_for_writing(self.bytes.wrapping_add(self.place(position) + line));
-        }
+    pub(super) fn prefetch_claim(&self, position: u64) {
+        let (word, bytes) = self.ahead(position);
+        prefetch::line_for_writing(word);
+        prefetch::ahead_for_writing(bytes);
+    }
+
+    /// Has the processor fetch what will be read at `position`.
+    #[inline]
+    pub(super) fn prefetch_record(&self, position: u64) {
+        let (word, bytes) = self.ahead(position);
+        prefetch::line_for_reading(word);
+        prefetch::ahead_for_reading(bytes);
+    }
+
+    /// Where the commit word and the bytes at `position` are. What is asked for behind the last lap's end is words.
+    #[inline]
+    fn ahead(&self, position: u64) -> (*const u8, *const u8) {
+        let place = self.place(position);
+        let word = self.words.wrapping_add(place / GRANULE);
+        (word.cast(), self.bytes.wrapping_add(place))
     }
 
     /// The bytes of a committed record.
@@ -129,20 +137,6 @@ impl Ring {
         // SAFETY: inside the mapping; a claim is its claimant's alone.
         unsafe { std::slice::from_raw_parts_mut(self.bytes.add(self.place(position)), len) }
     }
-}
-
-/// A hint; elsewhere than on x86-64 it is not given.
-#[cfg(not(postrider_loom))]
-#[inline(always)]
-fn prefetch_for_writing(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads and writes nothing, whatever the address is.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_ET0>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 #[cfg(not(postrider_loom))]
@@ -185,7 +179,9 @@ mod modelled {
             })
         }
 
-        pub(in crate::queue) fn prefetch(&self, _: u64) {}
+        pub(in crate::queue) fn prefetch_claim(&self, _: u64) {}
+
+        pub(in crate::queue) fn prefetch_record(&self, _: u64) {}
 
         pub(in crate::queue) fn word(&self, position: u64) -> &AtomicU64 {
             &self.words[self.place(position) / GRANULE]
