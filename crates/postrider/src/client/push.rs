@@ -195,7 +195,7 @@ impl Client {
         }
         Ok(Pushed {
             outcome: Outcome::Taken(level.max(Level::Written)),
-            event_id: Some(encoded.event_id),
+            event_id: Some(*encoded.event_id),
         })
     }
 

@@ -70,7 +70,10 @@ impl Engine {
             && !shared.wanted.contains(ty)
             && shared.schema.type_name(ty).is_some()
         {
-            return Ok(unwanted(shared));
+            return Ok(Pushed {
+                outcome: unwanted(shared),
+                event_id: None,
+            });
         }
         if self.is_closing() {
             return Err(PushError::Closed);
@@ -78,7 +81,8 @@ impl Engine {
         if options.level > Level::Queued && shared.is_memory() {
             return Err(PushError::Level(options.level));
         }
-        SCRATCH.with(|scratch| {
+        let mut event_id = None;
+        let outcome = SCRATCH.with(|scratch| {
             let mut scratch = scratch.try_borrow_mut().map_err(|_| PushError::Reentered)?;
             let encoded = input
                 .encode(&mut scratch, &shared.schema, shared.clock.stamp())
@@ -86,31 +90,26 @@ impl Engine {
             if !shared.wanted.contains(TypeId(encoded.entry.type_id)) {
                 return Ok(unwanted(shared));
             }
+            event_id = Some(*encoded.event_id);
             enqueue(shared, &encoded, options)
-        })
+        })?;
+        Ok(Pushed { outcome, event_id })
     }
 }
 
-fn unwanted(shared: &Shared) -> Pushed {
+fn unwanted(shared: &Shared) -> Outcome {
     Counters::add(&shared.counters.unwanted, 1);
-    Pushed {
-        outcome: Outcome::Unwanted,
-        event_id: None,
-    }
+    Outcome::Unwanted
 }
 
 fn enqueue(
     shared: &Shared,
     encoded: &Encoded<'_>,
     options: PushOptions,
-) -> Result<Pushed, PushError> {
+) -> Result<Outcome, PushError> {
     let policy = options
         .deadline
         .map_or_else(|| shared.settings.full_policy(), FullPolicy::Wait);
-    let pushed = |outcome| Pushed {
-        outcome,
-        event_id: Some(encoded.event_id),
-    };
     let started = (options.level > Level::Queued).then(|| shared.clock.now().mono);
     let refused = |policy| PushError::Full {
         capacity: shared.config().queue_bytes(),
@@ -119,7 +118,7 @@ fn enqueue(
     let text = encoded.text_and_separator();
     let position = match shared.queue.push_by(&encoded.entry, text, policy) {
         Ok(position) => position,
-        Err(Refused::Dropped) => return Ok(pushed(Outcome::Dropped)),
+        Err(Refused::Dropped) => return Ok(Outcome::Dropped),
         Err(Refused::TimedOut(_)) => return Err(refused("wait")),
         Err(Refused::Full) => return Err(refused("fail")),
         Err(Refused::TooLong { bytes, max }) => {
@@ -137,7 +136,7 @@ fn enqueue(
             FlushError::Closed => PushError::Closed,
         })?;
     }
-    Ok(pushed(Outcome::Taken(options.level)))
+    Ok(Outcome::Taken(options.level))
 }
 
 /// Waits until everything below `position` of the queue is at `level`.

@@ -22,7 +22,9 @@ pub(super) struct Draft<'a> {
     seen: &'a mut Seen,
     schema: &'a Schema,
     ty: TypeRef<'a>,
-    event_id: Option<EventId>,
+    /// Its id, once the caller gave one or it was finished.
+    event_id: &'a mut EventId,
+    has_id: bool,
     time_ms: Option<UnixMillis>,
     subaccount: u32,
 }
@@ -31,7 +33,6 @@ pub(super) struct Draft<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stamps {
     pub(super) type_id: TypeId,
-    pub(super) event_id: EventId,
     pub(super) time_ms: UnixMillis,
     pub(super) subaccount: u32,
 }
@@ -46,8 +47,7 @@ type Result<T = ()> = std::result::Result<T, Box<EventError>>;
 impl<'a> Draft<'a> {
     /// Begins an event: the envelope up to its type.
     pub(super) fn new(
-        text: &'a mut Text,
-        seen: &'a mut Seen,
+        (text, seen, event_id): (&'a mut Text, &'a mut Seen, &'a mut EventId),
         schema: &'a Schema,
         ty: TypeRef<'a>,
     ) -> Result<Draft<'a>> {
@@ -58,7 +58,8 @@ impl<'a> Draft<'a> {
             seen,
             schema,
             ty,
-            event_id: None,
+            event_id,
+            has_id: false,
             time_ms: None,
             subaccount: 0,
         };
@@ -202,15 +203,15 @@ impl<'a> Draft<'a> {
         clock: &mut Seconds,
         now_ms: UnixMillis,
     ) -> Result<Stamps> {
-        let event_id = match self.event_id {
-            Some(id) => id,
-            None => {
-                let id = ids.next()?;
-                let key = known_key(fields::EVENT_ID);
-                self.text.member_digits(key, &id).map_err(too_large)?;
-                EventId::of(&id)
-            }
-        };
+        if !self.has_id {
+            let key = known_key(fields::EVENT_ID);
+            let (text, event_id) = (&mut *self.text, &mut *self.event_id);
+            let written = ids.next(|id| {
+                *event_id = *id;
+                text.member_digits(key, id.as_bytes())
+            })?;
+            written.map_err(too_large)?;
+        }
         if self.time_ms.is_none() {
             let key = known_key(fields::TIMESTAMP);
             let seconds = clock.digits(now_ms / 1000);
@@ -219,7 +220,6 @@ impl<'a> Draft<'a> {
         self.text.put(b"}}}").map_err(too_large)?;
         Ok(Stamps {
             type_id: self.ty.id,
-            event_id,
             time_ms: self.time_ms.unwrap_or(now_ms),
             subaccount: self.subaccount,
         })
@@ -399,7 +399,8 @@ impl<'a> Draft<'a> {
             }
             Some(fields::EVENT_ID) => {
                 let id = EventId::given(text);
-                self.event_id = Some(id.ok_or_else(|| self.bad(slot, stamp::EVENT_ID, text))?);
+                *self.event_id = id.ok_or_else(|| self.bad(slot, stamp::EVENT_ID, text))?;
+                self.has_id = true;
             }
             Some(fields::TIMESTAMP) => {
                 let ms = stamp::millis(text);

@@ -21,6 +21,8 @@ pub struct Encoder {
     text: Text,
     seen: Seen,
     ids: IdSource,
+    /// Of the event that was encoded last.
+    event_id: EventId,
     clock: Seconds,
 }
 
@@ -32,7 +34,7 @@ pub struct Encoded<'a> {
     /// The event's JSON.
     pub text: &'a [u8],
     /// Its id, as given or made.
-    pub event_id: EventId,
+    pub event_id: &'a EventId,
     with_separator: &'a [u8],
 }
 
@@ -50,7 +52,8 @@ impl Encoder {
         Encoder {
             text: Text::new(),
             seen: Seen::new(),
-            ids: IdSource::default(),
+            ids: IdSource::new(),
+            event_id: EventId::NONE,
             clock: Seconds::default(),
         }
     }
@@ -156,7 +159,8 @@ impl Encoder {
         now_ms: UnixMillis,
         fields: impl FnOnce(&mut Draft<'_>) -> Result<(), Box<EventError>>,
     ) -> Result<Stamps, Box<EventError>> {
-        let mut draft = Draft::new(&mut self.text, &mut self.seen, schema, ty)?;
+        let parts = (&mut self.text, &mut self.seen, &mut self.event_id);
+        let mut draft = Draft::new(parts, schema, ty)?;
         fields(&mut draft)?;
         draft.finish(&mut self.ids, &mut self.clock, now_ms)
     }
@@ -215,7 +219,7 @@ impl Encoder {
         Encoded {
             entry,
             text,
-            event_id: stamps.event_id,
+            event_id: &self.event_id,
             with_separator,
         }
     }

@@ -11,7 +11,10 @@ use super::EventError;
 use crate::fork;
 
 /// An event's id: decimal digits below 2^63 where Postrider made it, else what the caller gave.
+// Aligned, so that it is moved in parts that do not overlap: the processor waits where it reads at once what two writes
+// made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(align(8))]
 pub struct EventId {
     text: [u8; EventId::MAX],
     len: u8,
@@ -20,10 +23,20 @@ pub struct EventId {
 impl EventId {
     /// The longest id in bytes: a UUID's text.
     pub const MAX: usize = 36;
+    /// None yet.
+    pub(super) const NONE: EventId = EventId {
+        text: [0; Self::MAX],
+        len: 0,
+    };
 
     /// The id as it stands in the event.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.text[..usize::from(self.len)]).expect("ids are ASCII")
+        str::from_utf8(self.as_bytes()).expect("ids are ASCII")
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
     }
 
     /// Takes an id that a caller gave: decimal digits, at most 36, or the text of a UUID.
@@ -44,11 +57,10 @@ impl EventId {
         (digits() || uuid()).then(|| Self::of(text))
     }
 
-    #[inline]
-    pub(super) fn of(ascii: &[u8]) -> EventId {
+    fn of(ascii: &[u8]) -> EventId {
         let mut id = EventId {
-            text: [0; Self::MAX],
             len: ascii.len() as u8,
+            ..EventId::NONE
         };
         id.text[..ascii.len()].copy_from_slice(ascii);
         id
@@ -69,9 +81,9 @@ impl fmt::Display for EventId {
 
 /// Where one encoder's ids come from. They are counted as text, as they go out: a step mostly changes
 /// one digit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct IdSource {
-    next: [u8; IdSource::DIGITS],
+    next: EventId,
     left: u32,
     generation: u32,
 }
@@ -83,21 +95,35 @@ impl IdSource {
     /// The least number of 19 digits: ids have the same length all.
     const LEAST: u64 = 1_000_000_000_000_000_000;
 
+    /// No id drawn yet.
+    pub(super) fn new() -> IdSource {
+        IdSource {
+            next: EventId::NONE,
+            left: 0,
+            generation: 0,
+        }
+    }
+
+    /// Hands the next id to `take`. Counting goes on after that: what is read right after it was written, in parts
+    /// of another size, is waited for.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<[u8; IdSource::DIGITS], Box<EventError>> {
+    pub(super) fn next<T>(
+        &mut self,
+        take: impl FnOnce(&EventId) -> T,
+    ) -> Result<T, Box<EventError>> {
         if self.left == 0 || fork::generation() != self.generation {
             self.draw()?;
         }
-        let id = self.next;
+        let taken = take(&self.next);
         self.left -= 1;
-        for digit in self.next.iter_mut().rev() {
+        for digit in self.next.text[..Self::DIGITS].iter_mut().rev() {
             if *digit < b'9' {
                 *digit += 1;
                 break;
             }
             *digit = b'0';
         }
-        Ok(id)
+        Ok(taken)
     }
 
     #[cold]
@@ -107,8 +133,8 @@ impl IdSource {
         // The remainder favours small starts by one part in two: harmless, all are random enough.
         let random = getrandom::u64().map_err(|_| EventError::NoRandomness)?;
         let mut buffer = itoa::Buffer::new();
-        let start = buffer.format(Self::LEAST + random % starts).as_bytes();
-        self.next.copy_from_slice(start);
+        let start = buffer.format(Self::LEAST + random % starts);
+        self.next = EventId::of(start.as_bytes());
         self.left = Self::RUN;
         Ok(())
     }
@@ -121,15 +147,18 @@ mod tests {
 
     use super::*;
 
-    fn number(id: [u8; IdSource::DIGITS]) -> u64 {
-        str::from_utf8(&id).unwrap().parse().unwrap()
+    /// The next id, as a number.
+    fn next(ids: &mut IdSource) -> u64 {
+        let id = ids.next(EventId::clone).unwrap();
+        assert_eq!(id.as_str().len(), IdSource::DIGITS);
+        id.as_str().parse().unwrap()
     }
 
     #[test]
     fn ids_have_nineteen_digits_and_stay_below_two_to_the_63() {
-        let mut ids = IdSource::default();
+        let mut ids = IdSource::new();
         for _ in 0..1000 {
-            let id = number(ids.next().unwrap());
+            let id = next(&mut ids);
             assert!((IdSource::LEAST..1 << 63).contains(&id));
             ids.left = 0; // the run is used up: draws again
         }
@@ -137,21 +166,21 @@ mod tests {
 
     #[test]
     fn a_run_counts_up_and_ends() {
-        let mut ids = IdSource::default();
-        let first = number(ids.next().unwrap());
+        let mut ids = IdSource::new();
+        let first = next(&mut ids);
         for i in 1..u64::from(IdSource::RUN) {
-            assert_eq!(number(ids.next().unwrap()), first + i);
+            assert_eq!(next(&mut ids), first + i);
         }
         let more = first + u64::from(IdSource::RUN);
-        assert_ne!(number(ids.next().unwrap()), more);
+        assert_ne!(next(&mut ids), more);
     }
 
     #[test]
     fn another_generation_draws_anew() {
-        let mut ids = IdSource::default();
-        let id = number(ids.next().unwrap());
+        let mut ids = IdSource::new();
+        let id = next(&mut ids);
         ids.generation = ids.generation.wrapping_sub(1);
-        assert_ne!(number(ids.next().unwrap()), id + 1);
+        assert_ne!(next(&mut ids), id + 1);
         assert_eq!(ids.generation, fork::generation());
     }
 
@@ -161,8 +190,8 @@ mod tests {
         let mut seen = HashSet::new();
         thread::scope(|scope| {
             let draw = || {
-                let mut ids = IdSource::default();
-                (0..EACH).map(|_| ids.next().unwrap()).collect::<Vec<_>>()
+                let mut ids = IdSource::new();
+                (0..EACH).map(|_| next(&mut ids)).collect::<Vec<_>>()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(draw)).collect();
             for thread in threads {

@@ -16,7 +16,7 @@ fn a_forked_child_never_repeats_its_parents_ids() {
         .typed(&schema, types::DELIVERY, &[], NOW)
         .unwrap()
         .event_id;
-    let mut ids = HashSet::from([digits(&before)]);
+    let mut ids = HashSet::from([digits(before)]);
     for _ in 0..2 {
         let (mut read, mut write) = pipe().unwrap();
         // SAFETY: the child allocates nothing and takes no lock before it leaves by `_exit`.
@@ -50,7 +50,7 @@ fn a_forked_child_never_repeats_its_parents_ids() {
                 .typed(&schema, types::DELIVERY, &[], NOW)
                 .unwrap()
                 .event_id;
-            assert!(ids.insert(digits(&id)), "the parent repeats an id");
+            assert!(ids.insert(digits(id)), "the parent repeats an id");
         }
     }
 }

@@ -24,7 +24,7 @@ fn the_smallest_event() {
     let mut encoder = Encoder::new();
     let schema = Schema::new(false);
     let encoded = encoder.typed(&schema, types::INJECTION, &[], NOW).unwrap();
-    let id = encoded.event_id;
+    let id = *encoded.event_id;
     assert_eq!(id.as_str().len(), 19);
     let text = format!(
         "{{\"msys\":{{\"message_event\":{{\"type\":\"injection\",\"event_id\":\"{id}\",\
