@@ -185,11 +185,10 @@ impl<'a> Draft<'a> {
             let mut buffer = None;
             let slot = self.begin(name.decoded(&mut buffer))?;
             self.json(slot, scanner)?;
-            if scanner.take(b'}') {
+            let more = scanner.more(b'}', "`,` or `}`");
+            if !more.map_err(|stop| scanner.explain(stop, None))? {
                 return Ok(());
             }
-            let comma = scanner.expect(b',', "`,` or `}`");
-            comma.map_err(|stop| scanner.explain(stop, None))?;
         }
         let extra = scanner.name().map_err(|stop| scanner.explain(stop, None))?;
         Err(too_many(extra.decoded(&mut None)))
@@ -513,10 +512,11 @@ fn is_text(slot: Slot) -> bool {
     slot.is_none_or(|info| info.kind == JsonType::String)
 }
 
-/// Whether the engine reads the field's value: the first ids are those.
+/// Whether the engine reads the field's value.
 #[inline]
 fn is_stamp(slot: Slot) -> bool {
-    slot.is_some_and(|info| info.id <= fields::SUBACCOUNT_ID)
+    use fields::{EVENT_ID, SUBACCOUNT_ID, TIMESTAMP, TYPE};
+    slot.is_some_and(|info| matches!(info.id, TYPE | EVENT_ID | TIMESTAMP | SUBACCOUNT_ID))
 }
 
 fn too_large(_: Full) -> Box<EventError> {

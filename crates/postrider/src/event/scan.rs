@@ -164,6 +164,18 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Takes what stands behind a value: a comma, which is true, or `close`.
+    #[inline]
+    pub(super) fn more(&mut self, close: u8, expected: &'static str) -> Result<bool, Stop> {
+        let more = match self.peek() {
+            Some(b',') => true,
+            Some(byte) if byte == close => false,
+            _ => return Err(self.stop(expected)),
+        };
+        self.at += 1;
+        Ok(more)
+    }
+
     /// Nothing but white space may follow.
     pub(super) fn end(&mut self) -> Result<(), Stop> {
         match self.peek() {
@@ -372,23 +384,19 @@ impl<'a> Scanner<'a> {
         if self.take(close) {
             return Ok(out.byte(close)?);
         }
+        let expected = match close {
+            b'}' => "`,` or `}`",
+            _ => "`,` or `]`",
+        };
         loop {
             if close == b'}' {
                 out.put(self.name()?.raw)?;
                 out.byte(b':')?;
             }
             self.copy_value(out, level + 1)?;
-            if self.take(close) {
+            if !self.more(close, expected)? {
                 return Ok(out.byte(close)?);
             }
-            self.expect(
-                b',',
-                if close == b'}' {
-                    "`,` or `}`"
-                } else {
-                    "`,` or `]`"
-                },
-            )?;
             out.byte(b',')?;
         }
     }
