@@ -104,31 +104,31 @@ impl<'a> Draft<'a> {
                 break Some(field);
             };
             let mut buffer = itoa::Buffer::new();
-            let (text, form) = match (field.value, info.kind) {
-                (Value::Str(text), JsonType::String) => (text, Form::Text),
-                (Value::Int(n), JsonType::String) => (buffer.format(n), Form::Digits),
-                (Value::Int(n), JsonType::Integer | JsonType::Number) => {
-                    (buffer.format(n), Form::Json)
+            let (json, quoted) = match (field.value, info.kind) {
+                (Value::Str(text), JsonType::String) => {
+                    if !self.seen.first(id) {
+                        break Some(field);
+                    }
+                    if !pen.member_text(&info.key, text.as_bytes()) {
+                        pen.lay_down();
+                        let written = self.text.member_text(&info.key, text.as_bytes());
+                        written.map_err(|Full| self.full(Some(info)))?;
+                        pen = self.text.pen();
+                    }
+                    continue;
                 }
-                (Value::Bool(value), JsonType::String) => (word(value), Form::Digits),
-                (Value::Bool(value), JsonType::Boolean) => (word(value), Form::Json),
+                (Value::Int(n), JsonType::String) => (buffer.format(n), true),
+                (Value::Int(n), JsonType::Integer | JsonType::Number) => (buffer.format(n), false),
+                (Value::Bool(value), JsonType::String) => (word(value), true),
+                (Value::Bool(value), JsonType::Boolean) => (word(value), false),
                 _ => break Some(field),
             };
             if !self.seen.first(id) {
                 break Some(field);
             }
-            let (key, text) = (&info.key, text.as_bytes());
-            let written = match form {
-                Form::Text => {
-                    pen.member_text(key, text) || {
-                        pen.lay_down();
-                        let written = self.text.member_text(key, text);
-                        pen = self.text.pen();
-                        written.is_ok()
-                    }
-                }
-                Form::Digits => pen.member_digits(key, text),
-                Form::Json => pen.member(key, text),
+            let written = match quoted {
+                true => pen.member_digits(&info.key, json.as_bytes()),
+                false => pen.member(&info.key, json.as_bytes()),
             };
             if !written {
                 pen.lay_down();
@@ -477,16 +477,6 @@ fn too_many(name: &[u8]) -> Box<EventError> {
         field: Excerpt::of(name),
     }
     .into()
-}
-
-/// How a value is written.
-enum Form {
-    /// In quotes, escaped.
-    Text,
-    /// In quotes; there is nothing to escape.
-    Digits,
-    /// As it is.
-    Json,
 }
 
 /// A truth value as JSON has it.
