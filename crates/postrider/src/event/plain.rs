@@ -353,6 +353,27 @@ mod tests {
         }
     }
 
+    /// The page behind the text may not be touched.
+    #[test]
+    fn nothing_behind_the_text_is_read() {
+        use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+        const PAGE: usize = 4096;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: two pages of this test's own, of which it only reads and writes the first.
+        let page = unsafe {
+            let start =
+                mmap_anonymous(std::ptr::null_mut(), 2 * PAGE, access, MapFlags::PRIVATE).unwrap();
+            mprotect(start.byte_add(PAGE), PAGE, MprotectFlags::empty()).unwrap();
+            std::slice::from_raw_parts_mut(start.cast::<u8>(), PAGE)
+        };
+        page.fill(b'a');
+        for len in 0..200 {
+            check(&page[PAGE - len..]);
+        }
+        // SAFETY: the pages mapped above, not used any more.
+        unsafe { munmap(page.as_mut_ptr().cast(), 2 * PAGE) }.unwrap();
+    }
+
     #[test]
     fn the_first_of_several_counts() {
         let bytes = [
