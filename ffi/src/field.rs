@@ -56,13 +56,16 @@ pub struct Field {
     pub length: usize,
 }
 
-/// Up to [`MAX_FIELDS`] fields on the stack.
-pub(crate) struct Fields<'a> {
-    len: usize,
-    fields: [MaybeUninit<event::Field<'a>>; MAX_FIELDS],
-}
+/// Room for [`MAX_FIELDS`] fields on the stack of a call. It is filled where it is: to move it is to copy 12 KiB, which
+/// takes longer than to read the fields of most events.
+pub(crate) struct Fields<'a>([MaybeUninit<event::Field<'a>>; MAX_FIELDS]);
 
 impl<'a> Fields<'a> {
+    #[inline(always)]
+    pub(crate) fn new() -> Fields<'a> {
+        Fields([const { MaybeUninit::uninit() }; MAX_FIELDS])
+    }
+
     /// Reads the host's fields; what only the encoder can judge (UTF-8 of values, kinds, names) is
     /// left to it.
     ///
@@ -70,13 +73,13 @@ impl<'a> Fields<'a> {
     ///
     /// `fields` points to `count` fields whose pointers are good for the lengths beside them, all
     /// for `'a`.
-    pub(crate) unsafe fn read(fields: *const Field, count: usize) -> Result<Fields<'a>, Failure> {
-        let mut read = Fields {
-            len: 0,
-            fields: [const { MaybeUninit::uninit() }; MAX_FIELDS],
-        };
+    pub(crate) unsafe fn read(
+        &mut self,
+        fields: *const Field,
+        count: usize,
+    ) -> Result<&[event::Field<'a>], Failure> {
         if count == 0 {
-            return Ok(read);
+            return Ok(&[]);
         }
         if fields.is_null() {
             return Err(Failure::new(
@@ -89,18 +92,13 @@ impl<'a> Fields<'a> {
             return Err(Failure::new(POSTRIDER_E_LIMIT, text));
         }
         // SAFETY: not NULL, and the caller vouches for `count` fields.
-        for field in unsafe { slice::from_raw_parts(fields, count) } {
+        let fields = unsafe { slice::from_raw_parts(fields, count) };
+        for (at, (field, read)) in fields.iter().zip(&mut self.0).enumerate() {
             // SAFETY: the caller vouches for the pointers.
-            let field = unsafe { field.read(read.len)? };
-            read.fields[read.len].write(field);
-            read.len += 1;
+            read.write(unsafe { field.read(at)? });
         }
-        Ok(read)
-    }
-
-    pub(crate) fn as_slice(&self) -> &[event::Field<'a>] {
-        // SAFETY: the first `len` are written.
-        unsafe { slice::from_raw_parts(self.fields.as_ptr().cast(), self.len) }
+        // SAFETY: the first `count` are written.
+        Ok(unsafe { slice::from_raw_parts(self.0.as_ptr().cast(), count) })
     }
 }
 

@@ -56,12 +56,11 @@ pub unsafe extern "C" fn postrider_push(
 ) -> Status {
     Handle::with(handle, |inner| {
         let ty = type_id(event_type)?;
+        let mut room = Fields::new();
         // SAFETY: as the caller vouches.
-        let fields = unsafe { Fields::read(fields, count)? };
-        Ok(status(&inner.push(
-            Input::Fields(ty, fields.as_slice()),
-            PushOptions::default(),
-        )?))
+        let fields = unsafe { room.read(fields, count)? };
+        let input = Input::Fields(ty, fields);
+        Ok(status(&inner.push(input, PushOptions::default())?))
     })
 }
 
@@ -110,9 +109,10 @@ pub unsafe extern "C" fn postrider_push_opts(
 ) -> Status {
     Handle::with(handle, |inner| {
         let ty = type_id(event_type)?;
+        let mut room = Fields::new();
         // SAFETY: as the caller vouches.
-        let (options, fields) = unsafe { (read(options)?, Fields::read(fields, count)?) };
-        let pushed = inner.push(Input::Fields(ty, fields.as_slice()), options)?;
+        let (options, fields) = unsafe { (read(options)?, room.read(fields, count)?) };
+        let pushed = inner.push(Input::Fields(ty, fields), options)?;
         // SAFETY: as the caller vouches.
         unsafe { tell_id(&pushed, event_id) };
         Ok(status(&pushed))
