@@ -103,8 +103,15 @@ impl<'a> Draft<'a> {
             let Some(info) = Catalogue::field(id).filter(|info| !is_stamp(Some(info))) else {
                 break Some(field);
             };
+            let value = match field.value {
+                Value::Bytes(bytes) => match str::from_utf8(bytes) {
+                    Ok(text) => Value::Str(text),
+                    Err(_) => break Some(field),
+                },
+                value => value,
+            };
             let mut buffer = itoa::Buffer::new();
-            let (json, quoted) = match (field.value, info.kind) {
+            let (json, quoted) = match (value, info.kind) {
                 (Value::Str(text), JsonType::String) => {
                     if !self.seen.first(id) {
                         break Some(field);

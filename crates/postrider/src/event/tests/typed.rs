@@ -387,6 +387,11 @@ fn a_field_is_the_same_under_its_id_and_under_its_name_however_near_the_limit() 
     for (field, value) in [
         (fields::RCPT_TO, Value::Str("alice@example.com")),
         (fields::RCPT_TO, Value::Str("\"a b\"@example.com")),
+        (
+            fields::RCPT_TO,
+            Value::Bytes("älice@example.com".as_bytes()),
+        ),
+        (fields::RCPT_TO, Value::Bytes(b"alice\xff@example.com")),
         (fields::RCPT_TO, Value::Int(7)),
         (fields::MSG_SIZE, Value::Int(-1_337)),
         (fields::SMS_SEGMENTS, Value::Int(3)),
