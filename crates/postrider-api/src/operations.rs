@@ -147,9 +147,10 @@ fn what_to_replay(body: &Value, now_ms: u64) -> Result<Replay, Failure> {
         (None, Some(Value::Bool(true)), None) if to.is_none() => Ok(Replay::Letters(None)),
         (None, Some(_), None) if to.is_none() => Err(wrong("all", "must be true, or left out")),
         (None, None, Some(from)) => {
-            let to = to.unwrap_or(now_ms);
-            match from < to {
-                true => Ok(Replay::Written(from..to)),
+            // Up to now is all that was written, also where the clock was set back since.
+            let stretch = from..to.unwrap_or(u64::MAX);
+            match from < to.unwrap_or(now_ms) {
+                true => Ok(Replay::Written(stretch)),
                 false => Err(wrong("to", "must be later than 'from'")),
             }
         }
